@@ -244,6 +244,7 @@ func TestSchemaGrowsProtobuf(t *testing.T) {
 	})
 	f.compare(`payload.id AS id, payload.from.name AS place, payload.from.zone AS zone, payload.fare AS fare,
 		payload.states AS states,
-		JSON_VALUE(payload.meta, '$.n') AS n, EXTRACT(SECOND FROM payload.at) AS second, event_time = payload.at AS taken,
+		JSON_VALUE(payload.meta, '$.n') AS n, EXTRACT(SECOND FROM payload.at) AS second,
+		event_time = payload.at AS taken,
 		CAST(payload.from.height AS STRING) AS height, payload.to.height AS dest`)
 }

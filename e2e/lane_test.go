@@ -170,7 +170,8 @@ func (h *hand) leaveOut(call lanev1.LaneService_LaneClient, m *lanev1.Refused, s
 }
 
 func (h *hand) durable(call lanev1.LaneService_LaneClient, barrier uint64) error {
-	err := call.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{Barrier: barrier}}})
+	durable := &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{Barrier: barrier}}
+	err := call.Send(&lanev1.LaneRequest{Message: durable})
 	return said(call, err)
 }
 

@@ -209,7 +209,8 @@ func (hopServer) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev1
 		}
 		settled := &lanev1.Settled{Sequence: r.Append.Sequence, Position: r.Append.EndPosition, Checkpoint: "settled"}
 		r.Free()
-		if err := stream.Send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Settled{Settled: settled}}); err != nil {
+		response := &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Settled{Settled: settled}}
+		if err := stream.Send(response); err != nil {
 			return err
 		}
 	}

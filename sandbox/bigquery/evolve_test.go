@@ -146,7 +146,9 @@ func TestSchemaUpdates(t *testing.T) {
 		t.Errorf("got %v, want 412", err)
 	}
 	if _, err := table.Update(t.Context(),
-		bigquery.TableMetadataToUpdate{TimePartitioning: &bigquery.TimePartitioning{Type: bigquery.DayPartitioningType}},
+		bigquery.TableMetadataToUpdate{
+			TimePartitioning: &bigquery.TimePartitioning{Type: bigquery.DayPartitioningType},
+		},
 		""); err == nil {
 		t.Error("a table was partitioned afterwards")
 	}

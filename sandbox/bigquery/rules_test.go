@@ -164,7 +164,8 @@ func TestPartitionsAreListed(t *testing.T) {
 			t.Errorf("%s: %v", id, got)
 		}
 		var got []string
-		rowsOf, _ := cells(b.ok(rest{method: "GET", path: summary + "/data?selectedFields=partition_id"})["rows"]).([]any)
+		listed := b.ok(rest{method: "GET", path: summary + "/data?selectedFields=partition_id"})
+		rowsOf, _ := cells(listed["rows"]).([]any)
 		for _, one := range rowsOf {
 			got = append(got, fmt.Sprint(at(one, 0)))
 		}
@@ -212,7 +213,8 @@ func TestInformationSchema(t *testing.T) {
 		"SELECT column_name, ordinal_position, is_nullable, data_type, is_partitioning_column,\n" +
 			"clustering_ordinal_position, column_default FROM `sandbox.waybill`.information_schema.columns\n" +
 			"WHERE table_name = 't' ORDER BY 2": list(
-			list("at", "1", "NO", "TIMESTAMP", "YES", nil, "NULL"), list("s", "2", "YES", "STRING(3)", "NO", "1", "'x'"),
+			list("at", "1", "NO", "TIMESTAMP", "YES", nil, "NULL"),
+			list("s", "2", "YES", "STRING(3)", "NO", "1", "'x'"),
 			list("l", "3", "NO", "ARRAY<INT64>", "NO", nil, "NULL"),
 			list("r", "4", "YES", "STRUCT<n NUMERIC(9, 2)>", "NO", nil, "NULL")),
 		`SELECT field_path, description FROM INFORMATION_SCHEMA.COLUMN_FIELD_PATHS AS c

@@ -186,7 +186,8 @@ func TestStreamTypes(t *testing.T) {
 		}
 		return out
 	}
-	if out := commit(); out.CommitTime != nil || out.StreamErrors[0].Code != storagepb.StorageError_INVALID_STREAM_STATE {
+	const state = storagepb.StorageError_INVALID_STREAM_STATE
+	if out := commit(); out.CommitTime != nil || out.StreamErrors[0].Code != state {
 		t.Fatal(out)
 	}
 	if _, err := b.write.FinalizeWriteStream(t.Context(),

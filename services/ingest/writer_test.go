@@ -96,7 +96,8 @@ func (w *memoryWriter) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, 
 			}
 			position = held[0].GetEndPosition()
 			settled := &lanev1.Settled{Sequence: held[0].GetSequence(), Position: position, Checkpoint: token(position)}
-			if err := stream.Send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Settled{Settled: settled}}); err != nil {
+			response := &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Settled{Settled: settled}}
+			if err := stream.Send(response); err != nil {
 				return err
 			}
 		}

@@ -32,9 +32,9 @@ type contractsInferCmd struct {
 // Help is shown below the flags.
 func (contractsInferCmd) Help() string {
 	return `Reads the last --limit records of the topic: JSON without a schema, Avro and protobuf by the schema
-registry, anything else as it is. Says which types and fields there are and how often a field is null or absent, and writes a
-contract and a schema that take all of these records. No group is joined and nothing is committed. Of the configuration
-only the connections count.
+registry, anything else as it is. Says which types and fields there are and how often a field is null or absent, and
+writes a contract and a schema that take all of these records. No group is joined and nothing is committed. Of the
+configuration only the connections count.
 
 Kinds that clash become a JSON column; what cannot be a column stays in _extra. Then look at the contract: the table,
 event_id and event_time are for people to choose.

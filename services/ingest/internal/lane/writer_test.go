@@ -155,7 +155,8 @@ func (c *modelCall) serve() error {
 		select {
 		case <-drain:
 			drain = nil
-			err := c.say(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Drain{Drain: &lanev1.Drain{Reason: "test"}}})
+			drain := &lanev1.LaneResponse_Drain{Drain: &lanev1.Drain{Reason: "test"}}
+			err := c.say(&lanev1.LaneResponse{Message: drain})
 			if err != nil {
 				return err
 			}

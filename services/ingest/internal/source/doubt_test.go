@@ -252,7 +252,8 @@ func TestUnsentCommitIsNoDoubt(t *testing.T) {
 	o := &offsets{client: client, group: testGroup}
 	tp := topicPartition{testTopic, 0}
 	commit := func(position int64) error {
-		return o.commit(member{generation: -1}, map[topicPartition]*handed{tp: {Pair: lane.Pair{Position: position}}})[tp]
+		all := map[topicPartition]*handed{tp: {Pair: lane.Pair{Position: position}}}
+		return o.commit(member{generation: -1}, all)[tp]
 	}
 	if err := commit(1); err != nil {
 		t.Fatal(err)

@@ -48,7 +48,8 @@ func TestRequestsAreFencedByEpoch(t *testing.T) {
 		return nil
 	})
 	observe(c, kmsg.OffsetForLeaderEpoch, func(r kmsg.Request) kmsg.Response {
-		note(kmsg.OffsetForLeaderEpoch, r.(*kmsg.OffsetForLeaderEpochRequest).Topics[0].Partitions[0].CurrentLeaderEpoch)
+		asked := r.(*kmsg.OffsetForLeaderEpochRequest).Topics[0].Partitions[0]
+		note(kmsg.OffsetForLeaderEpoch, asked.CurrentLeaderEpoch)
 		return nil
 	})
 	o := start(t, testConfig(c.ListenAddrs()...), false).claim(t)

@@ -140,11 +140,12 @@ func TestSlowLaneStallsNobody(t *testing.T) {
 		n     = 20_000
 		fetch = minFetch
 		// Values of produce have 4 to 8 bytes. Around one, Kafka's record format v2 spends 7 to 12 here.
-		smallest    = 4 + 7
-		largest     = 8 + 12
-		budget      = 512 << 10
-		byteBound   = budget / 4       // of one claim
-		byteFloor   = budget / (4 * 2) // of one claim of two when the budget is half used; more than recordBound records
+		smallest  = 4 + 7
+		largest   = 8 + 12
+		budget    = 512 << 10
+		byteBound = budget / 4 // of one claim
+		// byteFloor is of one claim of two when the budget is half used: more than recordBound records.
+		byteFloor   = budget / (4 * 2)
 		recordBound = 2000
 	)
 	// What a lane that takes nothing holds beyond its bound: one fetch.

@@ -17,9 +17,8 @@ import (
 // Rows and offsets that wait take room. Answers take none, for they make room, nor does what is refused as it is.
 func TestWeigh(t *testing.T) {
 	leftOut := func(sequence uint64, n int) lanewire.Request {
-		return lanewire.Request{Control: &lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: &lanev1.LeftOut{
-			Offsets: make([]int64, n), Sequence: sequence,
-		}}}}
+		m := &lanev1.LeftOut{Offsets: make([]int64, n), Sequence: sequence}
+		return lanewire.Request{Control: &lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: m}}}
 	}
 	for name, test := range map[string]struct {
 		r    lanewire.Request
@@ -271,7 +270,8 @@ func TestTakeLeftOut(t *testing.T) {
 	l.counts, l.end, l.service.Limits.CheckpointBytes = true, 10, 300
 	take := func(list []int64) error {
 		m := &lanev1.LeftOut{Offsets: list}
-		size := l.weigh(&lanewire.Request{Control: &lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: m}}})
+		left := &lanev1.LaneRequest_LeftOut{LeftOut: m}
+		size := l.weigh(&lanewire.Request{Control: &lanev1.LaneRequest{Message: left}})
 		l.charged += size
 		err := l.takeLeftOut(m)
 		if err != nil {

@@ -23,7 +23,8 @@ import (
 
 // script is one conversation of testdata: a person plays ingest, BigQuery is in memory, time is fake.
 //
-//	writer [batches=N bytes=N block=N checkpoint=N rest=D budget=N]   a fresh writer; BigQuery and what is committed stay
+//	writer [batches=N bytes=N block=N checkpoint=N rest=D budget=N]
+//	                                 a fresh writer; BigQuery and what is committed stay
 //	open [position=N routing=N topic=T cluster=C checkpoint=TOKEN routes=a,b]
 //	                                 opens a lane from what is committed; a route b~ is at least once
 //	send        one message a line, then all that comes back within a second:

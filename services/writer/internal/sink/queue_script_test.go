@@ -15,7 +15,7 @@ import (
 // script drives a queue by hand. Commands:
 //
 //	open rows=N [limit=BYTES] [default]
-//	                                 a queue for a stream that holds N rows, or for a default stream; rows are 10 bytes
+//	                                 a queue for a stream that holds N rows, or for a default one; rows are 10 bytes
 //	append id=I rows=N [size=BYTES]  one Append, of rows that take so many bytes each
 //	run                              do what the queue asks for until it waits, connecting at once
 //	ok [at=N]                        the oldest request is written, at the offset it was sent for or at another; -1 is
