@@ -104,6 +104,10 @@ func (w *wkb) list(kind uint32, depth int) string {
 		return wkbEnds
 	}
 	if n == 0 {
+		// BigQuery knows an empty shape, and no empty part of one.
+		if before := w.out[len(w.out)-1]; before == '(' || before == ',' {
+			return "a part of the shape is empty"
+		}
 		w.out = append(w.out, " EMPTY"...)
 		return ""
 	}

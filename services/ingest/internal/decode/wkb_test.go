@@ -9,6 +9,8 @@ import (
 
 // wkbSamples are shapes as PostGIS 3 writes them (ST_AsBinary, ST_AsEWKB), and their WKT.
 var wkbSamples = map[string]string{
+	"01030000000100000000000000":                                                            "!a part of the shape is empty",
+	"010500000001000000010200000000000000":                                                  "!a part of the shape is empty",
 	"0101000000000000000000f03f0000000000000040":                                            "POINT(1 2)",
 	"00000000013ff00000000000004000000000000000":                                            "POINT(1 2)",
 	"0101000020e6100000000000000000f03f0000000000000040":                                    "POINT(1 2)",
