@@ -93,9 +93,9 @@ func (r Report) printFloors(out io.Writer) error {
 	}
 	_, err := fmt.Fprintln(out,
 		`sarama alone: its consumers drain the same topic and drop every message; the consuming end. decode alone:
-header to row on one goroutine. one hop: the same rows through the lane protocol's codec, two processes. BigQuery client:
-Google's, sending the same blocks as they lie; the sending end. The last column is what the client costs when it is
-given one byte slice a row, as its library has it.`)
+header to row on one goroutine. one hop: the same rows through the lane protocol's codec, two processes. BigQuery
+client: Google's, sending the same blocks as they lie; the sending end. The last column is what the client costs when it
+is given one byte slice a row, as its library has it.`)
 	return err
 }
 

@@ -155,8 +155,7 @@ func (c *modelCall) serve() error {
 		select {
 		case <-drain:
 			drain = nil
-			drain := &lanev1.LaneResponse_Drain{Drain: &lanev1.Drain{Reason: "test"}}
-			err := c.say(&lanev1.LaneResponse{Message: drain})
+			err := c.say(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Drain{Drain: &lanev1.Drain{}}})
 			if err != nil {
 				return err
 			}
