@@ -155,8 +155,8 @@ func (c *modelCall) serve() error {
 		select {
 		case <-drain:
 			drain = nil
-			err := c.say(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Drain{Drain: &lanev1.Drain{}}})
-			if err != nil {
+			m := &lanev1.LaneResponse_Drain{Drain: &lanev1.Drain{Reason: "test"}}
+			if err := c.say(&lanev1.LaneResponse{Message: m}); err != nil {
 				return err
 			}
 			continue
