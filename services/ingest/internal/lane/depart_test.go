@@ -99,6 +99,19 @@ func TestWriterSaysHowLongItWaits(t *testing.T) {
 	}
 }
 
+// A writer that drains without a word of why is left as any other: writers of other makes may give no reason.
+func TestWriterDrainsWithoutAReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &placeOnce{}
+		c, _ := placedCall(t, p)
+		if err := c.writerDrains("", time.Minute); err != nil || len(p.looks) != 1 || !p.looks[0] {
+			t.Fatalf("%v: the place was asked %v", err, p.looks)
+		}
+		c.timer.Stop()
+		c.cancel()
+	})
+}
+
 // While a lane is about to go it sends nothing and takes nothing: what is under way is to run out.
 func TestNothingIsSentWhileALaneMoves(t *testing.T) {
 	c, _ := placedCall(t, &placeOnce{})

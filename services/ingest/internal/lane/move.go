@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,11 +108,13 @@ func (c *call) leaveIfQuiet() {
 }
 
 // writerDrains takes the writer's wish that the lane goes. The lane goes on until another writer is there, or until too
-// little of the time is left; a writer that gives no time is taken to give a little.
+// little of the time is left; a writer that gives no time is taken to give a little, and one that gives no reason has
+// one all the same.
 func (c *call) writerDrains(reason string, within time.Duration) error {
 	if c.draining || c.depart.drains != "" {
 		return nil
 	}
+	reason = cmp.Or(reason, "the writer drains")
 	if c.place == nil {
 		c.drain(reason)
 		return nil
