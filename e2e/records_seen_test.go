@@ -73,7 +73,7 @@ func TestTapAndExplain(t *testing.T) {
 		go func() {
 			defer close(done)
 			out, errs, code = w.ingest(append([]string{
-				"tap", "-o", "json", "--for", "2m", "--limit",
+				"tap", "-o", "json", "--for", "15m", "--limit",
 				fmt.Sprint(want),
 			}, args...)...)
 		}()
@@ -82,7 +82,7 @@ func TestTapAndExplain(t *testing.T) {
 			case <-done:
 				running = false
 			default:
-				w.produce(stack.DeliveryTopic, 60, events.Config{Size: 4000, TruncatedEvery: 10, UnknownTypeEvery: 15})
+				w.produce(stack.DeliveryTopic, 200, events.Config{Size: 4000, TruncatedEvery: 10, UnknownTypeEvery: 15})
 				w.settled()
 			}
 		}
