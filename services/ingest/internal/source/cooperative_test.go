@@ -280,9 +280,9 @@ func TestLeaderKnowsCurrentOwners(t *testing.T) {
 	}
 }
 
-// A leader goes by who holds what, and not by the reports once it knows: one who was overtaken reports what it held, and
-// is given none of it while the owner has it. What a member still drains from an earlier session is in its report alone,
-// and is withheld beside what the protocol names.
+// A leader goes by who holds what, and not by the reports once it knows: one who was overtaken reports what it held,
+// and is given none of it while the owner has it. What a member still drains from an earlier session is in its report
+// alone, and is withheld beside what the protocol names.
 func TestLeaderReadsReportsOnce(t *testing.T) {
 	says := func(generation int32, owned []int32, holds ...int32) sarama.ConsumerGroupMemberMetadata {
 		r := assignment.Report{Generation: generation, Capacity: 100}
