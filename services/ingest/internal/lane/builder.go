@@ -47,7 +47,7 @@ func newLimits(c Config, l *lanev1.Limits) limits {
 // builder lays records down as batches. It does no I/O.
 type builder struct {
 	contracts Contracts
-	budget    *Budget
+	budget    *Account
 	limits    limits
 	routes    int
 	replay    replay
@@ -65,7 +65,7 @@ type builder struct {
 }
 
 // cost is what a record counts in the budget: itself and a row of about its size.
-func cost(b *Budget, r *record.Record) int64 { return b.Cost(2 * int64(r.Size())) }
+func cost(a *Account, r *record.Record) int64 { return a.Cost(2 * int64(r.Size())) }
 
 // take adds a record to the batch. taken is false when the batch is full: the record comes again after it. The error is
 // a reader that goes back.
