@@ -68,7 +68,7 @@ func TestTapAndExplain(t *testing.T) {
 	w.produce(stack.DeliveryTopic, 100, events.Config{TruncatedEvery: -1, UnknownTypeEvery: -1})
 	w.settled()
 
-	// Records are produced for as long as the tap looks.
+	// Records are produced for as long as the tap looks, no faster than they settle.
 	tap := func(want int, args ...string) []tapped {
 		t.Helper()
 		done := make(chan struct{})
@@ -77,7 +77,7 @@ func TestTapAndExplain(t *testing.T) {
 		go func() {
 			defer close(done)
 			out, errs, code = w.ingest(append([]string{
-				"tap", "-o", "json", "--for", "2m", "--limit",
+				"tap", "-o", "json", "--for", "15m", "--limit",
 				fmt.Sprint(want),
 			}, args...)...)
 		}()
@@ -86,7 +86,8 @@ func TestTapAndExplain(t *testing.T) {
 			case <-done:
 				running = false
 			default:
-				w.produce(stack.DeliveryTopic, 200, events.Config{TruncatedEvery: 10, UnknownTypeEvery: 15})
+				w.produce(stack.DeliveryTopic, 200, events.Config{Size: 4000, TruncatedEvery: 10, UnknownTypeEvery: 15})
+				w.settled()
 			}
 		}
 		if code != 0 || !strings.Contains(errs, " passed, ") {
