@@ -26,10 +26,14 @@ func (w *world) ingest(args ...string) (out, errs string, code int) {
 // peered is a stack of two ingests that know each other.
 func peered(t *testing.T) *world {
 	t.Helper()
-	w := prepared(t, stack.Config{
-		Writers: 2, Ingests: 2, DeliveryPartitions: 4, StockPartitions: 2,
-		Contracts: "  - builtin: delivery.v6\n  - builtin: stock.v1\n",
-	})
+	return peeredWith(t, stack.Config{Contracts: "  - builtin: delivery.v6\n  - builtin: stock.v1\n"})
+}
+
+// peeredWith is such a stack with more topics and contracts.
+func peeredWith(t *testing.T, config stack.Config) *world {
+	t.Helper()
+	config.Writers, config.Ingests, config.DeliveryPartitions, config.StockPartitions = 2, 2, 4, 2
+	w := prepared(t, config)
 	w.Config.IngestYAML += fmt.Sprintf("peers: [%s, %s]\n", w.Ingests[0].GRPC, w.Ingests[1].GRPC)
 	if err := w.Rejoin(stack.Group); err != nil { // which writes the configurations anew
 		t.Fatal(err)
