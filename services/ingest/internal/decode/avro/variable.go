@@ -46,6 +46,6 @@ func appendVariable(dst, src []byte, p int) (_ []byte, next int, reason string) 
 	if start < 0 {
 		return dst, p, lengthReason(n, start)
 	}
-	dst, reason = appendScaled(dst, src[start:start+n], unzigzag(u))
+	dst, reason = decode.AppendScaled(dst, src[start:start+n], unzigzag(u))
 	return dst, start + n, reason
 }
