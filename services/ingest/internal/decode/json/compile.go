@@ -55,7 +55,8 @@ type step struct {
 	value        *step     // values of a map
 	branches     *[5]*step // union: by kind of JSON value
 	symbols      *symbols
-	cell         *decode.Cell // of a moment
+	cell         *decode.Cell // of a moment, or of what is composed
+	composed     *composed    // an object that is one value
 }
 
 type compiler struct {
@@ -127,6 +128,9 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 		s.cell = &decode.Cell{Column: &decode.Column{Type: m.target, Unit: n.Unit}, Dates: c.plan.options.Dates}
 	}
 	wire := protowire.BytesType
+	if s.composed = composedOf(n); s.composed != nil {
+		s.kind, s.cell = kindComposed, &decode.Cell{Column: n.Asked, Dates: c.plan.options.Dates}
+	}
 	switch n.Kind {
 	case shape.Bool, shape.Int32, shape.Int64, shape.Timestamp, shape.Date:
 		wire = protowire.VarintType
