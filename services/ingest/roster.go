@@ -236,8 +236,9 @@ func (r *roster) status() any {
 
 // contracts lets a lane use the contracts of its topic.
 type contracts struct {
-	// shared is that of all lanes, topic the lane's own for the call of the moment.
-	shared, topic *contract.Topic
+	// shared is that of all lanes, topic the one for the call of the moment. own is the lane's own: where no contract
+	// grows it is made for the first record, since thousands of lanes may never see one.
+	shared, topic, own *contract.Topic
 	// last is what becomes of the record that AppendRow gets.
 	last *contract.Match
 	// unknowns counts records that no contract takes, each once: counted is the last, which comes again when its row
@@ -246,7 +247,14 @@ type contracts struct {
 	counted  int64
 }
 
-func (c *contracts) Renew() { c.topic = c.shared.Fork() }
+func (c *contracts) Renew() {
+	if !c.shared.Grows() {
+		c.topic = c.shared
+		return
+	}
+	c.own = c.shared.Fork()
+	c.topic = c.own
+}
 
 func (c *contracts) Prepare(
 	ctx context.Context, records []record.Record, waits func(what string),
@@ -258,7 +266,10 @@ func (c *contracts) Routes() []*lanev1.Route { return c.topic.Routes }
 func (c *contracts) Fingerprint() uint64     { return c.topic.Fingerprint }
 
 func (c *contracts) Match(r *record.Record) *record.Match {
-	c.last = c.topic.Match(r)
+	if c.own == nil {
+		c.own = c.shared.Fork()
+	}
+	c.last = c.own.Match(r)
 	if c.last.Unmatched && c.counted != r.Offset {
 		c.counted = r.Offset
 		c.unknowns.Count(c.last.ItemType())
