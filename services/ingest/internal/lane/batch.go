@@ -115,7 +115,7 @@ func (b *batch) message() *lanewire.Append {
 		}
 	}
 	a := &lanewire.Append{
-		Sequence: b.sequence, EndPosition: b.end, Blocks: make([]lanewire.Block, 0, n), Trace: b.traced.told(),
+		Sequence: b.sequence, EndPosition: b.end, Blocks: make([]lanewire.Block, 0, n), Trace: b.traced.traceparent(),
 	}
 	for i := range b.blocks {
 		b.blocks[i].seal()

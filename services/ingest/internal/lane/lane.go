@@ -136,8 +136,8 @@ func (l *Lane) afterCall(ctx, turn context.Context, progress bool, err error) {
 		}
 		return
 	}
-	if turn.Err() != nil && (errors.Is(err, errPaused) || errors.Is(err, context.Canceled) ||
-		status.Code(err) == codes.Canceled) {
+	if turn.Err() != nil && (errors.Is(err, errPaused) || errors.Is(err, errAgain) ||
+		errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled) {
 		l.metrics.ended(outcomeStopped) // it was not open yet
 		return
 	}

@@ -70,6 +70,8 @@ type reading struct {
 	// reader is there from the first run to close; busy says that the last read filled what it was given.
 	reader Reader
 	busy   bool
+	// skips are records that contracts need not be made ready for.
+	skips map[int64]*skip
 }
 
 // close ends the source's part. The run is over.
@@ -114,7 +116,7 @@ func (r *reading) run(ctx context.Context) {
 			hand(ctx, out, chunk{idle: true})
 			return
 		}
-		grown, err := l.Contracts.Prepare(ctx, records, waits)
+		grown, err := r.prepare(ctx, records, waits)
 		if grown && err == nil {
 			err = errGrown
 		}

@@ -97,7 +97,7 @@ func TestTraceOfARow(t *testing.T) {
 	if s := top.Status(); s.Code != codes.Unset {
 		t.Errorf("status %v", s)
 	}
-	ctx, ok := tracing.Told(context.Background(), told)
+	ctx, ok := tracing.Extract(context.Background(), told)
 	if !ok || trace.SpanContextFromContext(ctx).SpanID() != byName["settle"].SpanContext().SpanID() {
 		t.Errorf("the writer is told %q", told)
 	}
