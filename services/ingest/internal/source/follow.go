@@ -166,11 +166,13 @@ func (r *reader) take(p *kafkawire.FetchedPartition) error {
 	result, err := unpack(r.tp, p, from, r.committed)
 	r.newest.Store(p.HighWatermark)
 	r.heard.Store(time.Now().UnixNano())
+	if err == nil {
+		r.trouble.Store(nil) // who sees the records sees no trouble
+	}
 	r.put(result)
 	if err != nil {
 		return r.damaged(result.next, err)
 	}
-	r.trouble.Store(nil)
 	return r.choose(p.PreferredReadReplica)
 }
 
