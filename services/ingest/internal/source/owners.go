@@ -42,7 +42,7 @@ func currentOwners(
 				byTopic[tp.topic] = append(byTopic[tp.topic], tp.partition)
 			}
 		}
-		meta.OwnedPartitions = nil
+		meta.OwnedPartitions = nil // what its report names beside that is not its own any more
 		for topic, partitions := range byTopic {
 			owned := &sarama.OwnedPartition{Topic: topic, Partitions: partitions}
 			meta.OwnedPartitions = append(meta.OwnedPartitions, owned)
@@ -61,12 +61,7 @@ type word struct {
 
 // wordOf reads what the protocol has for it, and our report where that has nothing.
 func wordOf(meta sarama.ConsumerGroupMemberMetadata) word {
-	w := word{generation: generationOf(meta)}
-	for _, o := range meta.OwnedPartitions {
-		for _, p := range o.Partitions {
-			w.holds = append(w.holds, topicPartition{o.Topic, p})
-		}
-	}
+	w := word{generation: generationOf(meta), holds: ownedBy(meta)}
 	if len(w.holds) > 0 {
 		return w
 	}
@@ -77,6 +72,16 @@ func wordOf(meta sarama.ConsumerGroupMemberMetadata) word {
 		}
 	}
 	return w
+}
+
+// ownedBy is what the protocol says that a member holds, or what currentOwners has left of its word.
+func ownedBy(meta sarama.ConsumerGroupMemberMetadata) (holds []topicPartition) {
+	for _, o := range meta.OwnedPartitions {
+		for _, p := range o.Partitions {
+			holds = append(holds, topicPartition{o.Topic, p})
+		}
+	}
+	return holds
 }
 
 // generationOf is the generation in which a member owned what it names: a field from version 2 of the metadata on
@@ -91,12 +96,12 @@ func generationOf(meta sarama.ConsumerGroupMemberMetadata) int32 {
 	return -1
 }
 
-// withhold takes out of a plan what another member holds: it is assigned once that one has drained it, and has joined
-// again without it.
+// withhold takes out of a plan what another member holds, by what currentOwners has left: it is assigned once that one
+// has drained it, and has joined again without it.
 func withhold(plan sarama.BalanceStrategyPlan, members map[string]sarama.ConsumerGroupMemberMetadata) {
 	holder := make(map[topicPartition]string)
 	for id, meta := range members {
-		for _, tp := range wordOf(meta).holds {
+		for _, tp := range ownedBy(meta) {
 			holder[tp] = id
 		}
 	}
