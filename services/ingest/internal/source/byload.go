@@ -21,7 +21,7 @@ func (b *byLoad) Name() string { return AssignLoad }
 // AssignmentData implements sarama.BalanceStrategy.
 func (b *byLoad) AssignmentData(string, map[string][]int32, int32) ([]byte, error) { return nil, nil }
 
-// Plan implements sarama.BalanceStrategy. The members hold what currentOwners says.
+// Plan implements sarama.BalanceStrategy. The members are the current owners.
 func (b *byLoad) Plan(
 	members map[string]sarama.ConsumerGroupMemberMetadata, topics map[string][]int32,
 ) (sarama.BalanceStrategyPlan, error) {

@@ -8,13 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/pkg/config"
-	"github.com/waybill-data/waybill/services/ingest/internal/assignment"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
@@ -94,35 +92,5 @@ func TestStaticMemberMissesAGeneration(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// A member that was overtaken names what another one has by now, in its report as well: assignment by load takes it for
-// an owner no more than the other one does.
-func TestAssignmentByLoadKnowsCurrentOwners(t *testing.T) {
-	word := func(generation int32) sarama.ConsumerGroupMemberMetadata {
-		r := assignment.Report{Generation: generation, Capacity: 100}
-		owned := &sarama.OwnedPartition{Topic: testTopic}
-		for p := range int32(4) {
-			r.Holds = append(r.Holds, assignment.Share{
-				Partition: assignment.Partition{Topic: testTopic, Number: p}, Rate: 20,
-			})
-			owned.Partitions = append(owned.Partitions, p)
-		}
-		return sarama.ConsumerGroupMemberMetadata{
-			Version: 2, GenerationID: generation, Topics: []string{testTopic}, UserData: r.Append(nil),
-			OwnedPartitions: []*sarama.OwnedPartition{owned},
-		}
-	}
-	// By name the overtaken one comes first.
-	members := map[string]sarama.ConsumerGroupMemberMetadata{"a stale": word(3), "current": word(5)}
-	for range 20 { // what depends on the order of a map
-		plan, err := cooperative{&byLoad{}, nil}.Plan(members, map[string][]int32{testTopic: {0, 1, 2, 3}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(plan["current"][testTopic]) != 4 || len(plan["a stale"][testTopic]) != 0 {
-			t.Fatalf("given to one that was overtaken: %v", plan)
-		}
 	}
 }
