@@ -28,6 +28,8 @@ type Config struct {
 	Dir, Bin string
 	// Short leaves out what takes long: two minutes in all.
 	Short bool
+	// Only leaves out what happens to the other tier: OfWriters or OfIngests; empty: both.
+	Only string
 	// Lanes are how many there are; with many of them there are fewer scenes.
 	Lanes int
 	// Rate is events a second over all lanes.
@@ -35,6 +37,12 @@ type Config struct {
 	// Out is for a person.
 	Out io.Writer
 }
+
+// The parts of a run, for Config.Only.
+const (
+	OfWriters = "writers"
+	OfIngests = "ingests"
+)
 
 const (
 	// most is how many writers run at once, and spare how many more there are: those that take another one's place.
