@@ -34,7 +34,7 @@ const (
 func Check(a *adminv1.Act) (*adminv1.Act, error) {
 	out := &adminv1.Act{
 		ValidateOnly: a.GetValidateOnly(), Reason: a.GetReason(), RequestId: a.GetRequestId(),
-		OnBehalfOf: a.GetOnBehalfOf(), Local: a.GetLocal(),
+		OnBehalfOf: a.GetOnBehalfOf(), Local: a.GetLocal(), PassedBy: a.GetPassedBy(),
 	}
 	for _, f := range []struct {
 		name, text string
@@ -43,6 +43,7 @@ func Check(a *adminv1.Act) (*adminv1.Act, error) {
 		{"reason", out.GetReason(), mostReason},
 		{"request_id", out.GetRequestId(), mostID},
 		{"on_behalf_of", out.GetOnBehalfOf(), mostActor},
+		{"passed_by", out.GetPassedBy(), mostActor},
 	} {
 		if len(f.text) > f.most {
 			return nil, status.Errorf(

@@ -21,7 +21,9 @@ func (topCmd) Help() string {
   ingest top                          # t tables, l lanes, f fleet, e events, d dead letters, q quit
   ingest top --at 10.0.0.7:7080
   ingest top --once                   # exit status 1 when a table is stale
-  ingest top --once -o json | jq '.tables[] | select(.state != "STATE_FRESH") | .reason'`
+  ingest top --once -o json | jq '.tables[] | select(.state != "STATE_FRESH") | .reason'
+
+Exit status: 0, with --once also no table is stale; 1 one is, or nobody answers; 2 wrong usage.`
 }
 
 // Run shows.
@@ -60,7 +62,9 @@ processes the load needs.
 
 Examples:
   ingest plan
-  ingest plan -o json | jq '.plans[].moves[0]'`
+  ingest plan -o json | jq '.plans[].moves[0]'
+
+Exit status: 0 shown, 1 nobody answers, 2 wrong usage.`
 }
 
 // Run shows.
@@ -93,7 +97,9 @@ last 2048.
 Examples:
   ingest events
   ingest events --topic orders --partition 3
-  ingest events --filter refused -o json | jq -r '.events[] | .time + " " + .kind'`
+  ingest events --filter refused -o json | jq -r '.events[] | .time + " " + .kind'
+
+Exit status: 0 shown, also where there are none, 1 nobody answers, 2 wrong usage.`
 }
 
 // Run shows.

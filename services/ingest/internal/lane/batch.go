@@ -71,7 +71,7 @@ type block struct {
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
-func newBatch(routes int, budget *Budget, now time.Time, first int64) *batch {
+func newBatch(routes int, budget *Account, now time.Time, first int64) *batch {
 	b := batches.Get().(*batch)
 	b.transit = &transit{budget: budget}
 	if cap(b.blocks) < routes {

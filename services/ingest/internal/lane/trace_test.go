@@ -30,7 +30,8 @@ func tracedLane(oneIn int) (l *Lane, spans *tracetest.SpanRecorder) {
 // tracedBuilder lays down with a sampler that picks the next row.
 func tracedBuilder(l *Lane, c Contracts) *builder {
 	b := &builder{
-		contracts: c, budget: NewBudget(1 << 30), routes: 2, replay: replay{remaining: make([]uint64, 2)},
+		contracts: c, budget: NewBudget(1 << 30).Account("orders"), routes: 2,
+		replay: replay{remaining: make([]uint64, 2)},
 		limits: newLimits(DefaultConfig(), &lanev1.Limits{}), traces: newSampler(l),
 	}
 	b.traces.left = 0

@@ -26,7 +26,7 @@ type Contracts interface {
 	Tables(topic string) []string
 }
 
-// Server is adminv1.SteeringServiceServer. Fill in the exported fields.
+// Server is adminv1.SteeringServiceServer. Fill in the exported fields, and call Ready.
 type Server struct {
 	adminv1.UnimplementedSteeringServiceServer
 
@@ -41,10 +41,23 @@ type Server struct {
 	Keep   func(ctx context.Context, words map[pauses.Lane]string) error
 	// Writers are where lanes are placed.
 	Writers *writers.Fleet
+	// Reloads reads contracts again, and Lanes are those of this ingest.
+	Reloads Reloader
+	Lanes   Lanes
+	// Letters replays dead letters.
+	Letters Letters
 	// Log gets an event for each act.
 	Log *slog.Logger
 
 	book steering.Book
+	// replaying holds a token while dead letters are replayed.
+	replaying chan struct{}
+}
+
+// Ready readies a server whose fields are filled in.
+func (s *Server) Ready() *Server {
+	s.replaying = make(chan struct{}, 1)
+	return s
 }
 
 var _ adminv1.SteeringServiceServer = (*Server)(nil)
