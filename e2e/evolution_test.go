@@ -75,10 +75,14 @@ func encodeGrown(topic string, partition int32, version int) func(int64) []byte 
 // lanes go on with the old row message beside the new ones, some are cut off in the middle and carried on elsewhere.
 // Every offset is compared.
 func TestTableGrowsUnderLoad(t *testing.T) {
+	t.Parallel()
 	for _, delivery := range []lanev1.Delivery{
 		lanev1.Delivery_DELIVERY_EXACTLY_ONCE, lanev1.Delivery_DELIVERY_AT_LEAST_ONCE,
 	} {
-		t.Run(delivery.String(), func(t *testing.T) { growUnderLoad(t, delivery) })
+		t.Run(delivery.String(), func(t *testing.T) {
+			t.Parallel()
+			growUnderLoad(t, delivery)
+		})
 	}
 }
 

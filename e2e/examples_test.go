@@ -10,6 +10,7 @@ import (
 
 // The examples do what they say.
 func TestExamples(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)

@@ -26,10 +26,14 @@ func (w *world) ingest(args ...string) (out, errs string, code int) {
 // peered is a stack of two ingests that know each other.
 func peered(t *testing.T) *world {
 	t.Helper()
-	w := prepared(t, stack.Config{
-		Writers: 2, Ingests: 2, DeliveryPartitions: 4, StockPartitions: 2,
-		Contracts: "  - builtin: delivery.v6\n  - builtin: stock.v1\n",
-	})
+	return peeredWith(t, stack.Config{Contracts: "  - builtin: delivery.v6\n  - builtin: stock.v1\n"})
+}
+
+// peeredWith is such a stack with more topics and contracts.
+func peeredWith(t *testing.T, config stack.Config) *world {
+	t.Helper()
+	config.Writers, config.Ingests, config.DeliveryPartitions, config.StockPartitions = 2, 2, 4, 2
+	w := prepared(t, config)
 	w.Config.IngestYAML += fmt.Sprintf("peers: [%s, %s]\n", w.Ingests[0].GRPC, w.Ingests[1].GRPC)
 	if err := w.Rejoin(stack.Group); err != nil { // which writes the configurations anew
 		t.Fatal(err)
@@ -64,7 +68,7 @@ func TestTapAndExplain(t *testing.T) {
 	w.produce(stack.DeliveryTopic, 100, events.Config{TruncatedEvery: -1, UnknownTypeEvery: -1})
 	w.settled()
 
-	// Records are produced for as long as the tap looks.
+	// Records are produced for as long as the tap looks, no faster than they settle.
 	tap := func(want int, args ...string) []tapped {
 		t.Helper()
 		done := make(chan struct{})
@@ -73,7 +77,7 @@ func TestTapAndExplain(t *testing.T) {
 		go func() {
 			defer close(done)
 			out, errs, code = w.ingest(append([]string{
-				"tap", "-o", "json", "--for", "2m", "--limit",
+				"tap", "-o", "json", "--for", "15m", "--limit",
 				fmt.Sprint(want),
 			}, args...)...)
 		}()
@@ -82,7 +86,8 @@ func TestTapAndExplain(t *testing.T) {
 			case <-done:
 				running = false
 			default:
-				w.produce(stack.DeliveryTopic, 200, events.Config{TruncatedEvery: 10, UnknownTypeEvery: 15})
+				w.produce(stack.DeliveryTopic, 200, events.Config{Size: 4000, TruncatedEvery: 10, UnknownTypeEvery: 15})
+				w.settled()
 			}
 		}
 		if code != 0 || !strings.Contains(errs, " passed, ") {

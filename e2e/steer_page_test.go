@@ -68,6 +68,8 @@ func TestActsInABrowser(t *testing.T) {
 		},
 		{"undrain&writer=writer-2", nil, "would be that", "takes lanes again"},
 		{"spread", nil, "would spread", "2 ingest(s) spread"},
+		{"reload", nil, "are those in use already", "are those in use already"},
+		{"letters&topic=" + stack.DeliveryTopic, nil, "0 records would be replayed", "0 records replayed"},
 	} {
 		if err := chromedp.Do(page, chromedp.EmulateViewport(390, 844),
 			chromedp.Navigate("http://"+w.Ingests[1].Admin+"/act?do="+act.query),

@@ -26,7 +26,11 @@ func (w *world) newTerminal() *terminal {
 		w.t.Skip("there is no tmux: install it to have the commands tried in a terminal")
 	}
 	term := &terminal{w, filepath.Join(w.Config.Dir, "tmux")}
-	w.t.Cleanup(func() { _, _ = term.tmux("kill-server") })
+	w.t.Cleanup(func() { // the context of the test has ended by then
+		if out, err := exec.Command("tmux", "-S", term.socket, "kill-server").CombinedOutput(); err != nil {
+			w.t.Errorf("end tmux: %v: %s", err, out)
+		}
+	})
 	if out, err := term.tmux("-f", "/dev/null", "new-session", "-d", "-x", "150", "-y", "36", "-c", w.Config.Dir,
 		"env PS1='> ' sh"); err != nil {
 		w.t.Fatalf("tmux: %v: %s", err, out)

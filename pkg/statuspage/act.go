@@ -2,8 +2,6 @@ package statuspage
 
 import (
 	"bytes"
-	"cmp"
-	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -18,7 +16,6 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/waybill-data/waybill/pkg/access"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
@@ -42,101 +39,6 @@ type actPage struct {
 	acts      adminv1.SteeringServiceServer
 	templates *template.Template
 	secret    []byte
-}
-
-// deed is one kind of act.
-type deed struct {
-	// Title is what it is called, and Verb what its button says.
-	Title, Verb string
-	// Fields are those of its form, in order.
-	Fields []field
-	call   func(context.Context, adminv1.SteeringServiceServer, *adminv1.Act, url.Values) (*adminv1.Result, error)
-}
-
-// field is one field of a form.
-type field struct{ Name, Label, Hint, Usual string }
-
-var (
-	ofTopic     = field{Name: "topic", Label: "Topic"}
-	ofPartition = field{Name: "partition", Label: "Partition", Hint: "empty: all of the topic"}
-	ofTable     = field{Name: "table", Label: "Table", Hint: "instead of a topic: all topics that feed it"}
-	ofWriter    = field{Name: "writer", Label: "Writer", Hint: "its name or address"}
-)
-
-var deeds = map[string]deed{
-	"pause": {"Pause", "Pause", []field{
-		ofTopic, ofPartition, ofTable, {"for", "For", "such as 10m or 2h; 144h at most", "1h"},
-	}, func(
-		ctx context.Context, s adminv1.SteeringServiceServer, act *adminv1.Act, v url.Values,
-	) (*adminv1.Result, error) {
-		t, err := targetOf(v)
-		length, bad := lengthOf(v)
-		if err := cmp.Or(err, bad); err != nil {
-			return nil, err
-		}
-		r, err := s.Pause(ctx, &adminv1.PauseRequest{Act: act, Target: t, Length: length})
-		return r.GetResult(), err
-	}},
-	"resume": {"Resume", "Resume", []field{ofTopic, ofPartition, ofTable}, func(
-		ctx context.Context, s adminv1.SteeringServiceServer, act *adminv1.Act, v url.Values,
-	) (*adminv1.Result, error) {
-		t, err := targetOf(v)
-		if err != nil {
-			return nil, err
-		}
-		r, err := s.Resume(ctx, &adminv1.ResumeRequest{Act: act, Target: t})
-		return r.GetResult(), err
-	}},
-	"move": {"Move a lane", "Move", []field{ofTopic, {"partition", "Partition", "", ""}, ofWriter}, func(
-		ctx context.Context, s adminv1.SteeringServiceServer, act *adminv1.Act, v url.Values,
-	) (*adminv1.Result, error) {
-		p, err := partition(v)
-		if err != nil {
-			return nil, err
-		}
-		if p == nil {
-			return nil, status.Error(codes.InvalidArgument, "partition: names none")
-		}
-		r, err := s.MoveLane(ctx, &adminv1.MoveLaneRequest{
-			Act: act, Topic: v.Get("topic"), Partition: *p, Writer: v.Get("writer"),
-		})
-		return r.GetResult(), err
-	}},
-	"drain": {"Drain a writer", "Drain", []field{ofWriter, {"for", "For", "such as 30m; 24h at most", "1h"}}, func(
-		ctx context.Context, s adminv1.SteeringServiceServer, act *adminv1.Act, v url.Values,
-	) (*adminv1.Result, error) {
-		length, err := lengthOf(v)
-		if err != nil {
-			return nil, err
-		}
-		r, err := s.DrainWriter(ctx, &adminv1.DrainWriterRequest{Act: act, Writer: v.Get("writer"), Length: length})
-		return r.GetResult(), err
-	}},
-	"undrain": {"Let a writer take lanes again", "End the draining", []field{ofWriter}, func(
-		ctx context.Context, s adminv1.SteeringServiceServer, act *adminv1.Act, v url.Values,
-	) (*adminv1.Result, error) {
-		r, err := s.DrainWriter(ctx, &adminv1.DrainWriterRequest{Act: act, Writer: v.Get("writer"), End: true})
-		return r.GetResult(), err
-	}},
-	"spread": {"Spread lanes over writers", "Spread", nil, func(
-		ctx context.Context, s adminv1.SteeringServiceServer, act *adminv1.Act, _ url.Values,
-	) (*adminv1.Result, error) {
-		r, err := s.Spread(ctx, &adminv1.SpreadRequest{Act: act})
-		return r.GetResult(), err
-	}},
-}
-
-func targetOf(v url.Values) (*adminv1.Target, error) {
-	p, err := partition(v)
-	return &adminv1.Target{Topic: v.Get("topic"), Partition: p, Table: v.Get("table")}, err
-}
-
-func lengthOf(v url.Values) (*durationpb.Duration, error) {
-	d, err := time.ParseDuration(strings.TrimSpace(v.Get("for")))
-	if err != nil {
-		return nil, status.Errorf(codes.InvalidArgument, "for: %q is no length of time; write 10m or 2h", v.Get("for"))
-	}
-	return durationpb.New(d), nil
 }
 
 // shownAct is what the template shows.

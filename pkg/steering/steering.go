@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/pkg/access"
+	"github.com/waybill-data/waybill/pkg/config"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
@@ -33,7 +34,7 @@ const (
 func Check(a *adminv1.Act) (*adminv1.Act, error) {
 	out := &adminv1.Act{
 		ValidateOnly: a.GetValidateOnly(), Reason: a.GetReason(), RequestId: a.GetRequestId(),
-		OnBehalfOf: a.GetOnBehalfOf(), Local: a.GetLocal(),
+		OnBehalfOf: a.GetOnBehalfOf(), Local: a.GetLocal(), PassedBy: a.GetPassedBy(),
 	}
 	for _, f := range []struct {
 		name, text string
@@ -42,6 +43,7 @@ func Check(a *adminv1.Act) (*adminv1.Act, error) {
 		{"reason", out.GetReason(), mostReason},
 		{"request_id", out.GetRequestId(), mostID},
 		{"on_behalf_of", out.GetOnBehalfOf(), mostActor},
+		{"passed_by", out.GetPassedBy(), mostActor},
 	} {
 		if len(f.text) > f.most {
 			return nil, status.Errorf(
@@ -107,32 +109,11 @@ func list(names []string) string {
 func Nearest(name string, known []string) string {
 	best, least := "", max(len(name)/2, 3)
 	for _, k := range slices.Sorted(slices.Values(known)) {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
+		if d := config.Distance(strings.ToLower(name), strings.ToLower(k)); d < least {
 			best, least = k, d
 		}
 	}
 	return best
-}
-
-// distance is how many bytes must be inserted, removed or replaced to turn one name into the other.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // Is reports whether an event is that of the act with an id.

@@ -206,7 +206,7 @@ type goals struct{ lanes *roster }
 
 // Tables implements overview.Goals. There are contracts: it is asked of topics that a lane has.
 func (g goals) Tables(topic string) []string {
-	if t := g.lanes.contracts.Topic(topic); t != nil {
+	if t := g.lanes.loaded().Topic(topic); t != nil {
 		return t.Tables()
 	}
 	return nil
@@ -214,7 +214,7 @@ func (g goals) Tables(topic string) []string {
 
 // Freshness implements overview.Goals.
 func (g goals) Freshness(topic, table string) (goal, stale time.Duration) {
-	if t := g.lanes.contracts.Topic(topic); t != nil {
+	if t := g.lanes.loaded().Topic(topic); t != nil {
 		return t.Freshness(table)
 	}
 	return 0, 0

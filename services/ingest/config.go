@@ -46,6 +46,8 @@ type Config struct {
 
 	// Dir is where relative files of contracts are; the folder of the configuration file.
 	Dir string `yaml:"-"`
+	// Path is the configuration file, from which contracts are read again; empty: they cannot be.
+	Path string `yaml:"-"`
 }
 
 // Tracing says which records have a trace, and where traces go.
@@ -126,7 +128,7 @@ func Defaults() Config {
 // Load reads the configuration file and compiles what it points to. The error is config.Problems: all of them.
 func Load(path string) (Config, error) {
 	c := Defaults()
-	c.Dir = filepath.Dir(path)
+	c.Dir, c.Path = filepath.Dir(path), path
 	err := config.Load(path, &c)
 	_, compile := c.contracts(context.Background(), contract.Env{})
 	return c, config.Merge(path, err, compile)

@@ -203,13 +203,18 @@ func (c *Contracts) Diff(ctx context.Context) ([]TableDiff, error) {
 		return nil, err
 	}
 	defer conn.Close()
+	return diffEntries(ctx, lanev1.NewTableServiceClient(conn), slices.Concat(c.List(), c.set.Unknown()))
+}
+
+// diffEntries asks a writer to compare the tables of contracts with their rows.
+func diffEntries(ctx context.Context, writer lanev1.TableServiceClient, all []Contract) ([]TableDiff, error) {
 	var found []TableDiff
-	for entries := range slices.Chunk(slices.Concat(c.List(), c.set.Unknown()), mostRoutes) {
+	for entries := range slices.Chunk(all, mostRoutes) {
 		req := &lanev1.DiffRequest{}
 		for i := range entries {
 			req.Routes = append(req.Routes, entries[i].Route)
 		}
-		resp, err := lanev1.NewTableServiceClient(conn).Diff(ctx, req, grpc.WaitForReady(false))
+		resp, err := writer.Diff(ctx, req, grpc.WaitForReady(false))
 		switch {
 		case status.Code(err) == codes.Unimplemented:
 			return nil, fmt.Errorf("the writer cannot compare tables: it is older than this ingest, or no writer")

@@ -93,7 +93,11 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		return err
 	}
 	defer closeView()
-	steer := self.steering(view, words, env.Log)
+	schemas.env = schemas.env.Shared()
+	reloads := &reloader{
+		config: &c, lanes: lanes, env: schemas.env, writer: fleet.Conn(), log: env.Log, every: c.Registry.Poll.Std(),
+	}
+	steer := self.steering(view, words, reloads, env.Log)
 
 	// Work ends with ctx, or when a server fails. The servers outlive the work, so that one can watch it drain.
 	work, stop := context.WithCancel(ctx)
@@ -115,7 +119,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		lanes.load(contracts)
 		watch, done := context.WithCancel(work)
 		var watching sync.WaitGroup
-		watching.Go(func() { contracts.Watch(watch, c.Registry.Poll.Std()) })
+		watching.Go(func() { reloads.watch(watch) })
 		watching.Go(func() { lanes.look(watch, self.overview) })
 		watching.Go(func() { lanes.pauses.Run(watch) })
 		defer watching.Wait()

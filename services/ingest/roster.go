@@ -26,11 +26,10 @@ import (
 
 // roster runs a lane for each claim and knows those that run.
 type roster struct {
-	group     string
-	config    lane.Config
-	fleet     *writers.Fleet // set before the first claim, as contracts
-	contracts *contract.Set  // set before the first claim
-	// known is contracts, for those who may ask before there are any.
+	group  string
+	config lane.Config
+	fleet  *writers.Fleet // set before the first claim
+	// known are the contracts; set before the first claim, and replaced when they are loaded again.
 	known    atomic.Pointer[contract.Set]
 	budget   *lane.Budget
 	metrics  *lane.Metrics
@@ -46,8 +45,9 @@ type roster struct {
 	// live is kept at the number of lanes.
 	live *atomic.Int64
 
-	mu    sync.Mutex
-	lanes map[*lane.Lane]struct{}
+	mu sync.Mutex
+	// lanes are those that run, each with its contracts.
+	lanes map[*lane.Lane]*contracts
 }
 
 func newRoster(c *Config, env service.Env) *roster {
@@ -56,14 +56,13 @@ func newRoster(c *Config, env service.Env) *roster {
 		group: c.Kafka.Group, config: c.lane(), log: env.Log,
 		budget: budget, metrics: lane.NewMetrics(env.Registry, budget), unknowns: contract.NewUnknowns(env.Registry),
 		weather: lane.NewWeather(c.Writer.name(), env.Log),
-		lanes:   make(map[*lane.Lane]struct{}), live: env.Lanes, taps: new(tap.Taps),
+		lanes:   make(map[*lane.Lane]*contracts), live: env.Lanes, taps: new(tap.Taps),
 		letters: new(overview.Letters),
 	}
 }
 
 // load takes the contracts.
 func (r *roster) load(set *contract.Set) {
-	r.contracts = set
 	r.letters.TypeHeaders = set.TypeHeaders()
 	r.known.Store(set)
 }
@@ -83,16 +82,18 @@ func (r *roster) carry() source.Handler {
 
 // enter makes the lane of a partition.
 func (r *roster) enter(p lane.Partition) *lane.Lane {
+	c := &contracts{
+		known: &r.known, name: p.Topic(), unknowns: r.unknowns.Topic(p.Topic()), counted: -1,
+	}
 	l := &lane.Lane{
-		Partition: p, Writers: r.fleet.Conn(), Placer: r.fleet,
-		Contracts: &contracts{shared: r.contracts.Topic(p.Topic()), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
-		Group:     r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Weather: r.weather, Log: r.log,
+		Partition: p, Writers: r.fleet.Conn(), Placer: r.fleet, Contracts: c,
+		Group: r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Weather: r.weather, Log: r.log,
 		Taps: r.taps, Letters: r.letters,
 		Traces: r.traces,
 	}
 	l.Announce()
 	r.mu.Lock()
-	r.lanes[l] = struct{}{}
+	r.lanes[l] = c
 	r.mu.Unlock()
 	r.live.Add(1)
 	return l
@@ -236,7 +237,11 @@ func (r *roster) status() any {
 
 // contracts lets a lane use the contracts of its topic.
 type contracts struct {
-	// shared is that of all lanes, topic the lane's own for the call of the moment.
+	// known are those of the process, of which the lane has those of the topic with this name.
+	known *atomic.Pointer[contract.Set]
+	name  string
+	// from is the set that shared is of, the same for all lanes; topic is the lane's own for the call of the moment.
+	from          atomic.Pointer[contract.Set]
 	shared, topic *contract.Topic
 	// last is what becomes of the record that AppendRow gets.
 	last *contract.Match
@@ -246,7 +251,13 @@ type contracts struct {
 	counted  int64
 }
 
-func (c *contracts) Renew() { c.topic = c.shared.Fork() }
+func (c *contracts) Renew() {
+	if set := c.known.Load(); set != c.from.Load() {
+		c.shared = set.Topic(c.name)
+		c.from.Store(set)
+	}
+	c.topic = c.shared.Fork()
+}
 
 func (c *contracts) Prepare(
 	ctx context.Context, records []record.Record, waits func(what string),

@@ -10,12 +10,15 @@ import (
 )
 
 // steering is what this ingest serves for acts.
-func (l *local) steering(view *fleetview.View, words *source.Words, log *slog.Logger) *steering.Server {
-	return &steering.Server{
+func (l *local) steering(
+	view *fleetview.View, words *source.Words, reloads *reloader, log *slog.Logger,
+) *steering.Server {
+	return (&steering.Server{
 		View: view, Contracts: steered{l.lanes}, Partitions: words.Partitions, Pauses: l.lanes.pauses,
 		Keep:    words.Write,
-		Writers: l.fleet, Log: log,
-	}
+		Writers: l.fleet, Reloads: reloads, Lanes: l.lanes, Log: log,
+		Letters: &letterReplays{l.config, l.lanes},
+	}).Ready()
 }
 
 // steered is what acts may name: steering.Contracts.
@@ -41,4 +44,14 @@ func (s steered) Tables(topic string) []string {
 		return t.Tables()
 	}
 	return nil
+}
+
+// Skip implements steering.Lanes.
+func (r *roster) Skip(topic string, partition int32) (steering.Skipper, bool) {
+	for _, l := range r.list() {
+		if l.Partition.Topic() == topic && l.Partition.Number() == partition {
+			return l, true
+		}
+	}
+	return nil, false
 }

@@ -25,6 +25,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ReloadStep is a step of a reload, as the ingest that was asked has each ingest do it.
+type ReloadStep int32
+
+const (
+	// All of it.
+	ReloadStep_RELOAD_STEP_UNSPECIFIED ReloadStep = 0
+	// Say what would change.
+	ReloadStep_RELOAD_STEP_COMPILE ReloadStep = 1
+	// Take the contracts that have a digest, and say when the lanes run with them.
+	ReloadStep_RELOAD_STEP_TAKE ReloadStep = 2
+	// Go back to those of before, if the ones in use have the digest.
+	ReloadStep_RELOAD_STEP_GO_BACK ReloadStep = 3
+)
+
+// Enum value maps for ReloadStep.
+var (
+	ReloadStep_name = map[int32]string{
+		0: "RELOAD_STEP_UNSPECIFIED",
+		1: "RELOAD_STEP_COMPILE",
+		2: "RELOAD_STEP_TAKE",
+		3: "RELOAD_STEP_GO_BACK",
+	}
+	ReloadStep_value = map[string]int32{
+		"RELOAD_STEP_UNSPECIFIED": 0,
+		"RELOAD_STEP_COMPILE":     1,
+		"RELOAD_STEP_TAKE":        2,
+		"RELOAD_STEP_GO_BACK":     3,
+	}
+)
+
+func (x ReloadStep) Enum() *ReloadStep {
+	p := new(ReloadStep)
+	*p = x
+	return p
+}
+
+func (x ReloadStep) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReloadStep) Descriptor() protoreflect.EnumDescriptor {
+	return file_admin_v1_steer_proto_enumTypes[0].Descriptor()
+}
+
+func (ReloadStep) Type() protoreflect.EnumType {
+	return &file_admin_v1_steer_proto_enumTypes[0]
+}
+
+func (x ReloadStep) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReloadStep.Descriptor instead.
+func (ReloadStep) EnumDescriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{0}
+}
+
 // Act is what every act says of itself.
 type Act struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1095,6 +1152,717 @@ func (x *SpreadResponse) GetPlans() []*Plan {
 	return nil
 }
 
+// ReloadContractsRequest asks for contracts to be read again.
+type ReloadContractsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// See Act.
+	Act *Act `protobuf:"bytes,1,opt,name=act,proto3" json:"act,omitempty"`
+	// A step alone: only what the asked ingest does itself, with act.local.
+	Step ReloadStep `protobuf:"varint,2,opt,name=step,proto3,enum=admin.v1.ReloadStep" json:"step,omitempty"`
+	// The contracts that the step is about.
+	Digest        string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReloadContractsRequest) Reset() {
+	*x = ReloadContractsRequest{}
+	mi := &file_admin_v1_steer_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReloadContractsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReloadContractsRequest) ProtoMessage() {}
+
+func (x *ReloadContractsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_steer_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReloadContractsRequest.ProtoReflect.Descriptor instead.
+func (*ReloadContractsRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ReloadContractsRequest) GetAct() *Act {
+	if x != nil {
+		return x.Act
+	}
+	return nil
+}
+
+func (x *ReloadContractsRequest) GetStep() ReloadStep {
+	if x != nil {
+		return x.Step
+	}
+	return ReloadStep_RELOAD_STEP_UNSPECIFIED
+}
+
+func (x *ReloadContractsRequest) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+// ReloadContractsResponse says what is loaded.
+type ReloadContractsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// See Result.
+	Result *Result `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	// What changes, contract by contract.
+	Changes []*ContractChange `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Tells these contracts from others: a hash of all that they say, the columns included.
+	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Lanes whose topics have changed, of the ingests that answered.
+	Lanes int32 `protobuf:"varint,4,opt,name=lanes,proto3" json:"lanes,omitempty"`
+	// Those of them that do not run with the new contracts yet, for a reason that is not theirs: a writer or Kafka is away.
+	Waiting       int32 `protobuf:"varint,5,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReloadContractsResponse) Reset() {
+	*x = ReloadContractsResponse{}
+	mi := &file_admin_v1_steer_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReloadContractsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReloadContractsResponse) ProtoMessage() {}
+
+func (x *ReloadContractsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_steer_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReloadContractsResponse.ProtoReflect.Descriptor instead.
+func (*ReloadContractsResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ReloadContractsResponse) GetResult() *Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *ReloadContractsResponse) GetChanges() []*ContractChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *ReloadContractsResponse) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *ReloadContractsResponse) GetLanes() int32 {
+	if x != nil {
+		return x.Lanes
+	}
+	return 0
+}
+
+func (x *ReloadContractsResponse) GetWaiting() int32 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+// ContractChange is what changes of a contract.
+type ContractChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The contract's name.
+	Contract string `protobuf:"bytes,1,opt,name=contract,proto3" json:"contract,omitempty"`
+	// Topic or topic pattern.
+	Topic string `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
+	// What changes, in words: columns added, removed or of another type, other policies.
+	What          []string `protobuf:"bytes,3,rep,name=what,proto3" json:"what,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContractChange) Reset() {
+	*x = ContractChange{}
+	mi := &file_admin_v1_steer_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContractChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContractChange) ProtoMessage() {}
+
+func (x *ContractChange) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_steer_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContractChange.ProtoReflect.Descriptor instead.
+func (*ContractChange) Descriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ContractChange) GetContract() string {
+	if x != nil {
+		return x.Contract
+	}
+	return ""
+}
+
+func (x *ContractChange) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *ContractChange) GetWhat() []string {
+	if x != nil {
+		return x.What
+	}
+	return nil
+}
+
+// SkipRecordRequest asks for a record to be skipped.
+type SkipRecordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// See Act. The reason is needed: it is said in the dead letter.
+	Act *Act `protobuf:"bytes,1,opt,name=act,proto3" json:"act,omitempty"`
+	// Kafka topic.
+	Topic string `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Kafka partition.
+	Partition int32 `protobuf:"varint,3,opt,name=partition,proto3" json:"partition,omitempty"`
+	// Kafka offset.
+	Offset        int64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SkipRecordRequest) Reset() {
+	*x = SkipRecordRequest{}
+	mi := &file_admin_v1_steer_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SkipRecordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SkipRecordRequest) ProtoMessage() {}
+
+func (x *SkipRecordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_steer_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SkipRecordRequest.ProtoReflect.Descriptor instead.
+func (*SkipRecordRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SkipRecordRequest) GetAct() *Act {
+	if x != nil {
+		return x.Act
+	}
+	return nil
+}
+
+func (x *SkipRecordRequest) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *SkipRecordRequest) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *SkipRecordRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+// SkipRecordResponse says what has become of the record.
+type SkipRecordResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// See Result.
+	Result *Result `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	// The record is settled.
+	Settled bool `protobuf:"varint,2,opt,name=settled,proto3" json:"settled,omitempty"`
+	// What it became: letter; row, if its row was in the table already; nothing, if its contracts ignore it. Empty while it
+	// is not settled, and where the lane has passed the offset without meeting it.
+	Became string `protobuf:"bytes,3,opt,name=became,proto3" json:"became,omitempty"`
+	// The lane's position, the next offset not settled.
+	Position      int64 `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SkipRecordResponse) Reset() {
+	*x = SkipRecordResponse{}
+	mi := &file_admin_v1_steer_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SkipRecordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SkipRecordResponse) ProtoMessage() {}
+
+func (x *SkipRecordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_steer_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SkipRecordResponse.ProtoReflect.Descriptor instead.
+func (*SkipRecordResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SkipRecordResponse) GetResult() *Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *SkipRecordResponse) GetSettled() bool {
+	if x != nil {
+		return x.Settled
+	}
+	return false
+}
+
+func (x *SkipRecordResponse) GetBecame() string {
+	if x != nil {
+		return x.Became
+	}
+	return ""
+}
+
+func (x *SkipRecordResponse) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// ReplayDeadLettersRequest chooses dead letters. Lists take any of their words; what is left out chooses nothing away.
+type ReplayDeadLettersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// See Act. Validated, it says what would be produced.
+	Act *Act `protobuf:"bytes,1,opt,name=act,proto3" json:"act,omitempty"`
+	// Topics of the records; none: all that have a contract.
+	Topics []string `protobuf:"bytes,2,rep,name=topics,proto3" json:"topics,omitempty"`
+	// Records, each as topic/partition/offset.
+	Places []string `protobuf:"bytes,3,rep,name=places,proto3" json:"places,omitempty"`
+	// Reasons of the letters: undecodable, unknown_type, refused, skipped.
+	Reasons []string `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// Contracts of the letters.
+	Contracts []string `protobuf:"bytes,5,rep,name=contracts,proto3" json:"contracts,omitempty"`
+	// Types of the records; one that ends in * means all that begin so.
+	Types []string `protobuf:"bytes,6,rep,name=types,proto3" json:"types,omitempty"`
+	// Partitions of the records.
+	Partitions []int32 `protobuf:"varint,7,rep,packed,name=partitions,proto3" json:"partitions,omitempty"`
+	// First and last offset of the records.
+	FirstOffset *int64 `protobuf:"varint,8,opt,name=first_offset,json=firstOffset,proto3,oneof" json:"first_offset,omitempty"`
+	// See first_offset.
+	LastOffset *int64 `protobuf:"varint,9,opt,name=last_offset,json=lastOffset,proto3,oneof" json:"last_offset,omitempty"`
+	// Letters that were written at or after this.
+	Since *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=since,proto3" json:"since,omitempty"`
+	// Letters that were written before this.
+	Until *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=until,proto3" json:"until,omitempty"`
+	// How many records to produce at most; 0: all.
+	Limit int32 `protobuf:"varint,12,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Produce also records that their contract would refuse again.
+	WithoutCheck bool `protobuf:"varint,13,opt,name=without_check,json=withoutCheck,proto3" json:"without_check,omitempty"`
+	// Give the records the time of the replay in place of their own.
+	Now bool `protobuf:"varint,14,opt,name=now,proto3" json:"now,omitempty"`
+	// Needed where nothing above chooses letters.
+	All           bool `protobuf:"varint,15,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayDeadLettersRequest) Reset() {
+	*x = ReplayDeadLettersRequest{}
+	mi := &file_admin_v1_steer_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayDeadLettersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayDeadLettersRequest) ProtoMessage() {}
+
+func (x *ReplayDeadLettersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_steer_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayDeadLettersRequest.ProtoReflect.Descriptor instead.
+func (*ReplayDeadLettersRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ReplayDeadLettersRequest) GetAct() *Act {
+	if x != nil {
+		return x.Act
+	}
+	return nil
+}
+
+func (x *ReplayDeadLettersRequest) GetTopics() []string {
+	if x != nil {
+		return x.Topics
+	}
+	return nil
+}
+
+func (x *ReplayDeadLettersRequest) GetPlaces() []string {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
+func (x *ReplayDeadLettersRequest) GetReasons() []string {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *ReplayDeadLettersRequest) GetContracts() []string {
+	if x != nil {
+		return x.Contracts
+	}
+	return nil
+}
+
+func (x *ReplayDeadLettersRequest) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *ReplayDeadLettersRequest) GetPartitions() []int32 {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
+func (x *ReplayDeadLettersRequest) GetFirstOffset() int64 {
+	if x != nil && x.FirstOffset != nil {
+		return *x.FirstOffset
+	}
+	return 0
+}
+
+func (x *ReplayDeadLettersRequest) GetLastOffset() int64 {
+	if x != nil && x.LastOffset != nil {
+		return *x.LastOffset
+	}
+	return 0
+}
+
+func (x *ReplayDeadLettersRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ReplayDeadLettersRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *ReplayDeadLettersRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ReplayDeadLettersRequest) GetWithoutCheck() bool {
+	if x != nil {
+		return x.WithoutCheck
+	}
+	return false
+}
+
+func (x *ReplayDeadLettersRequest) GetNow() bool {
+	if x != nil {
+		return x.Now
+	}
+	return false
+}
+
+func (x *ReplayDeadLettersRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+// ReplayDeadLettersResponse says how far it is.
+type ReplayDeadLettersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// See Result; in the last response alone.
+	Result *Result `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	// Letters that were looked at.
+	Selected int64 `protobuf:"varint,2,opt,name=selected,proto3" json:"selected,omitempty"`
+	// Records that were produced, or would be.
+	Produced int64 `protobuf:"varint,3,opt,name=produced,proto3" json:"produced,omitempty"`
+	// Letters whose records had been produced before.
+	Already int64 `protobuf:"varint,4,opt,name=already,proto3" json:"already,omitempty"`
+	// Letters that were not replayed, by cause.
+	Skipped []*SkippedLetters `protobuf:"bytes,5,rep,name=skipped,proto3" json:"skipped,omitempty"`
+	// The limit was reached, and there are more.
+	More bool `protobuf:"varint,6,opt,name=more,proto3" json:"more,omitempty"`
+	// A fault that it goes on after; empty when there was none since the last response.
+	Trouble       string `protobuf:"bytes,7,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayDeadLettersResponse) Reset() {
+	*x = ReplayDeadLettersResponse{}
+	mi := &file_admin_v1_steer_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayDeadLettersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayDeadLettersResponse) ProtoMessage() {}
+
+func (x *ReplayDeadLettersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_steer_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayDeadLettersResponse.ProtoReflect.Descriptor instead.
+func (*ReplayDeadLettersResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ReplayDeadLettersResponse) GetResult() *Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *ReplayDeadLettersResponse) GetSelected() int64 {
+	if x != nil {
+		return x.Selected
+	}
+	return 0
+}
+
+func (x *ReplayDeadLettersResponse) GetProduced() int64 {
+	if x != nil {
+		return x.Produced
+	}
+	return 0
+}
+
+func (x *ReplayDeadLettersResponse) GetAlready() int64 {
+	if x != nil {
+		return x.Already
+	}
+	return 0
+}
+
+func (x *ReplayDeadLettersResponse) GetSkipped() []*SkippedLetters {
+	if x != nil {
+		return x.Skipped
+	}
+	return nil
+}
+
+func (x *ReplayDeadLettersResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *ReplayDeadLettersResponse) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
+// SkippedLetters are letters that were not replayed for the same cause.
+type SkippedLetters struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why.
+	Cause string `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
+	// What can be done.
+	Remedy string `protobuf:"bytes,2,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	// How many.
+	Count int64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	// One of them, as topic/partition/offset.
+	First string `protobuf:"bytes,4,opt,name=first,proto3" json:"first,omitempty"`
+	// What is said of that one.
+	Detail        string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SkippedLetters) Reset() {
+	*x = SkippedLetters{}
+	mi := &file_admin_v1_steer_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SkippedLetters) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SkippedLetters) ProtoMessage() {}
+
+func (x *SkippedLetters) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_steer_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SkippedLetters.ProtoReflect.Descriptor instead.
+func (*SkippedLetters) Descriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SkippedLetters) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *SkippedLetters) GetRemedy() string {
+	if x != nil {
+		return x.Remedy
+	}
+	return ""
+}
+
+func (x *SkippedLetters) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *SkippedLetters) GetFirst() string {
+	if x != nil {
+		return x.First
+	}
+	return ""
+}
+
+func (x *SkippedLetters) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 var File_admin_v1_steer_proto protoreflect.FileDescriptor
 
 const file_admin_v1_steer_proto_rawDesc = "" +
@@ -1175,7 +1943,73 @@ const file_admin_v1_steer_proto_rawDesc = "" +
 	"\x03act\x18\x01 \x01(\v2\r.admin.v1.ActR\x03act\"`\n" +
 	"\x0eSpreadResponse\x12(\n" +
 	"\x06result\x18\x01 \x01(\v2\x10.admin.v1.ResultR\x06result\x12$\n" +
-	"\x05plans\x18\x02 \x03(\v2\x0e.admin.v1.PlanR\x05plans2\x9d\x03\n" +
+	"\x05plans\x18\x02 \x03(\v2\x0e.admin.v1.PlanR\x05plans\"{\n" +
+	"\x16ReloadContractsRequest\x12\x1f\n" +
+	"\x03act\x18\x01 \x01(\v2\r.admin.v1.ActR\x03act\x12(\n" +
+	"\x04step\x18\x02 \x01(\x0e2\x14.admin.v1.ReloadStepR\x04step\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\"\xbf\x01\n" +
+	"\x17ReloadContractsResponse\x12(\n" +
+	"\x06result\x18\x01 \x01(\v2\x10.admin.v1.ResultR\x06result\x122\n" +
+	"\achanges\x18\x02 \x03(\v2\x18.admin.v1.ContractChangeR\achanges\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\x12\x14\n" +
+	"\x05lanes\x18\x04 \x01(\x05R\x05lanes\x12\x18\n" +
+	"\awaiting\x18\x05 \x01(\x05R\awaiting\"V\n" +
+	"\x0eContractChange\x12\x1a\n" +
+	"\bcontract\x18\x01 \x01(\tR\bcontract\x12\x14\n" +
+	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x12\n" +
+	"\x04what\x18\x03 \x03(\tR\x04what\"\x80\x01\n" +
+	"\x11SkipRecordRequest\x12\x1f\n" +
+	"\x03act\x18\x01 \x01(\v2\r.admin.v1.ActR\x03act\x12\x14\n" +
+	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x1c\n" +
+	"\tpartition\x18\x03 \x01(\x05R\tpartition\x12\x16\n" +
+	"\x06offset\x18\x04 \x01(\x03R\x06offset\"\x8c\x01\n" +
+	"\x12SkipRecordResponse\x12(\n" +
+	"\x06result\x18\x01 \x01(\v2\x10.admin.v1.ResultR\x06result\x12\x18\n" +
+	"\asettled\x18\x02 \x01(\bR\asettled\x12\x16\n" +
+	"\x06became\x18\x03 \x01(\tR\x06became\x12\x1a\n" +
+	"\bposition\x18\x04 \x01(\x03R\bposition\"\x8b\x04\n" +
+	"\x18ReplayDeadLettersRequest\x12\x1f\n" +
+	"\x03act\x18\x01 \x01(\v2\r.admin.v1.ActR\x03act\x12\x16\n" +
+	"\x06topics\x18\x02 \x03(\tR\x06topics\x12\x16\n" +
+	"\x06places\x18\x03 \x03(\tR\x06places\x12\x18\n" +
+	"\areasons\x18\x04 \x03(\tR\areasons\x12\x1c\n" +
+	"\tcontracts\x18\x05 \x03(\tR\tcontracts\x12\x14\n" +
+	"\x05types\x18\x06 \x03(\tR\x05types\x12\x1e\n" +
+	"\n" +
+	"partitions\x18\a \x03(\x05R\n" +
+	"partitions\x12&\n" +
+	"\ffirst_offset\x18\b \x01(\x03H\x00R\vfirstOffset\x88\x01\x01\x12$\n" +
+	"\vlast_offset\x18\t \x01(\x03H\x01R\n" +
+	"lastOffset\x88\x01\x01\x120\n" +
+	"\x05since\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x14\n" +
+	"\x05limit\x18\f \x01(\x05R\x05limit\x12#\n" +
+	"\rwithout_check\x18\r \x01(\bR\fwithoutCheck\x12\x10\n" +
+	"\x03now\x18\x0e \x01(\bR\x03now\x12\x10\n" +
+	"\x03all\x18\x0f \x01(\bR\x03allB\x0f\n" +
+	"\r_first_offsetB\x0e\n" +
+	"\f_last_offset\"\xf9\x01\n" +
+	"\x19ReplayDeadLettersResponse\x12(\n" +
+	"\x06result\x18\x01 \x01(\v2\x10.admin.v1.ResultR\x06result\x12\x1a\n" +
+	"\bselected\x18\x02 \x01(\x03R\bselected\x12\x1a\n" +
+	"\bproduced\x18\x03 \x01(\x03R\bproduced\x12\x18\n" +
+	"\aalready\x18\x04 \x01(\x03R\aalready\x122\n" +
+	"\askipped\x18\x05 \x03(\v2\x18.admin.v1.SkippedLettersR\askipped\x12\x12\n" +
+	"\x04more\x18\x06 \x01(\bR\x04more\x12\x18\n" +
+	"\atrouble\x18\a \x01(\tR\atrouble\"\x82\x01\n" +
+	"\x0eSkippedLetters\x12\x14\n" +
+	"\x05cause\x18\x01 \x01(\tR\x05cause\x12\x16\n" +
+	"\x06remedy\x18\x02 \x01(\tR\x06remedy\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x03R\x05count\x12\x14\n" +
+	"\x05first\x18\x04 \x01(\tR\x05first\x12\x16\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail*q\n" +
+	"\n" +
+	"ReloadStep\x12\x1b\n" +
+	"\x17RELOAD_STEP_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13RELOAD_STEP_COMPILE\x10\x01\x12\x14\n" +
+	"\x10RELOAD_STEP_TAKE\x10\x02\x12\x17\n" +
+	"\x13RELOAD_STEP_GO_BACK\x10\x032\x9e\x05\n" +
 	"\x0fSteeringService\x128\n" +
 	"\x05Pause\x12\x16.admin.v1.PauseRequest\x1a\x17.admin.v1.PauseResponse\x12;\n" +
 	"\x06Resume\x12\x17.admin.v1.ResumeRequest\x1a\x18.admin.v1.ResumeResponse\x12G\n" +
@@ -1183,7 +2017,11 @@ const file_admin_v1_steer_proto_rawDesc = "" +
 	"ListPauses\x12\x1b.admin.v1.ListPausesRequest\x1a\x1c.admin.v1.ListPausesResponse\x12A\n" +
 	"\bMoveLane\x12\x19.admin.v1.MoveLaneRequest\x1a\x1a.admin.v1.MoveLaneResponse\x12J\n" +
 	"\vDrainWriter\x12\x1c.admin.v1.DrainWriterRequest\x1a\x1d.admin.v1.DrainWriterResponse\x12;\n" +
-	"\x06Spread\x12\x17.admin.v1.SpreadRequest\x1a\x18.admin.v1.SpreadResponseB8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
+	"\x06Spread\x12\x17.admin.v1.SpreadRequest\x1a\x18.admin.v1.SpreadResponse\x12V\n" +
+	"\x0fReloadContracts\x12 .admin.v1.ReloadContractsRequest\x1a!.admin.v1.ReloadContractsResponse\x12G\n" +
+	"\n" +
+	"SkipRecord\x12\x1b.admin.v1.SkipRecordRequest\x1a\x1c.admin.v1.SkipRecordResponse\x12^\n" +
+	"\x11ReplayDeadLetters\x12\".admin.v1.ReplayDeadLettersRequest\x1a#.admin.v1.ReplayDeadLettersResponse0\x01B8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_admin_v1_steer_proto_rawDescOnce sync.Once
@@ -1197,72 +2035,99 @@ func file_admin_v1_steer_proto_rawDescGZIP() []byte {
 	return file_admin_v1_steer_proto_rawDescData
 }
 
-var file_admin_v1_steer_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_admin_v1_steer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_admin_v1_steer_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_admin_v1_steer_proto_goTypes = []any{
-	(*Act)(nil),                   // 0: admin.v1.Act
-	(*Result)(nil),                // 1: admin.v1.Result
-	(*Target)(nil),                // 2: admin.v1.Target
-	(*PauseRequest)(nil),          // 3: admin.v1.PauseRequest
-	(*PauseResponse)(nil),         // 4: admin.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 5: admin.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 6: admin.v1.ResumeResponse
-	(*ListPausesRequest)(nil),     // 7: admin.v1.ListPausesRequest
-	(*ListPausesResponse)(nil),    // 8: admin.v1.ListPausesResponse
-	(*PausedLane)(nil),            // 9: admin.v1.PausedLane
-	(*MoveLaneRequest)(nil),       // 10: admin.v1.MoveLaneRequest
-	(*MoveLaneResponse)(nil),      // 11: admin.v1.MoveLaneResponse
-	(*DrainWriterRequest)(nil),    // 12: admin.v1.DrainWriterRequest
-	(*DrainWriterResponse)(nil),   // 13: admin.v1.DrainWriterResponse
-	(*SpreadRequest)(nil),         // 14: admin.v1.SpreadRequest
-	(*SpreadResponse)(nil),        // 15: admin.v1.SpreadResponse
-	(*Event)(nil),                 // 16: admin.v1.Event
-	(*Answer)(nil),                // 17: admin.v1.Answer
-	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*Plan)(nil),                  // 20: admin.v1.Plan
+	(ReloadStep)(0),                   // 0: admin.v1.ReloadStep
+	(*Act)(nil),                       // 1: admin.v1.Act
+	(*Result)(nil),                    // 2: admin.v1.Result
+	(*Target)(nil),                    // 3: admin.v1.Target
+	(*PauseRequest)(nil),              // 4: admin.v1.PauseRequest
+	(*PauseResponse)(nil),             // 5: admin.v1.PauseResponse
+	(*ResumeRequest)(nil),             // 6: admin.v1.ResumeRequest
+	(*ResumeResponse)(nil),            // 7: admin.v1.ResumeResponse
+	(*ListPausesRequest)(nil),         // 8: admin.v1.ListPausesRequest
+	(*ListPausesResponse)(nil),        // 9: admin.v1.ListPausesResponse
+	(*PausedLane)(nil),                // 10: admin.v1.PausedLane
+	(*MoveLaneRequest)(nil),           // 11: admin.v1.MoveLaneRequest
+	(*MoveLaneResponse)(nil),          // 12: admin.v1.MoveLaneResponse
+	(*DrainWriterRequest)(nil),        // 13: admin.v1.DrainWriterRequest
+	(*DrainWriterResponse)(nil),       // 14: admin.v1.DrainWriterResponse
+	(*SpreadRequest)(nil),             // 15: admin.v1.SpreadRequest
+	(*SpreadResponse)(nil),            // 16: admin.v1.SpreadResponse
+	(*ReloadContractsRequest)(nil),    // 17: admin.v1.ReloadContractsRequest
+	(*ReloadContractsResponse)(nil),   // 18: admin.v1.ReloadContractsResponse
+	(*ContractChange)(nil),            // 19: admin.v1.ContractChange
+	(*SkipRecordRequest)(nil),         // 20: admin.v1.SkipRecordRequest
+	(*SkipRecordResponse)(nil),        // 21: admin.v1.SkipRecordResponse
+	(*ReplayDeadLettersRequest)(nil),  // 22: admin.v1.ReplayDeadLettersRequest
+	(*ReplayDeadLettersResponse)(nil), // 23: admin.v1.ReplayDeadLettersResponse
+	(*SkippedLetters)(nil),            // 24: admin.v1.SkippedLetters
+	(*Event)(nil),                     // 25: admin.v1.Event
+	(*Answer)(nil),                    // 26: admin.v1.Answer
+	(*durationpb.Duration)(nil),       // 27: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 28: google.protobuf.Timestamp
+	(*Plan)(nil),                      // 29: admin.v1.Plan
 }
 var file_admin_v1_steer_proto_depIdxs = []int32{
-	16, // 0: admin.v1.Result.earlier:type_name -> admin.v1.Event
-	17, // 1: admin.v1.Result.answers:type_name -> admin.v1.Answer
-	0,  // 2: admin.v1.PauseRequest.act:type_name -> admin.v1.Act
-	2,  // 3: admin.v1.PauseRequest.target:type_name -> admin.v1.Target
-	18, // 4: admin.v1.PauseRequest.length:type_name -> google.protobuf.Duration
-	1,  // 5: admin.v1.PauseResponse.result:type_name -> admin.v1.Result
-	9,  // 6: admin.v1.PauseResponse.lanes:type_name -> admin.v1.PausedLane
-	0,  // 7: admin.v1.ResumeRequest.act:type_name -> admin.v1.Act
-	2,  // 8: admin.v1.ResumeRequest.target:type_name -> admin.v1.Target
-	1,  // 9: admin.v1.ResumeResponse.result:type_name -> admin.v1.Result
-	9,  // 10: admin.v1.ResumeResponse.lanes:type_name -> admin.v1.PausedLane
-	9,  // 11: admin.v1.ListPausesResponse.lanes:type_name -> admin.v1.PausedLane
-	17, // 12: admin.v1.ListPausesResponse.answers:type_name -> admin.v1.Answer
-	19, // 13: admin.v1.PausedLane.since:type_name -> google.protobuf.Timestamp
-	19, // 14: admin.v1.PausedLane.until:type_name -> google.protobuf.Timestamp
-	0,  // 15: admin.v1.MoveLaneRequest.act:type_name -> admin.v1.Act
-	1,  // 16: admin.v1.MoveLaneResponse.result:type_name -> admin.v1.Result
-	0,  // 17: admin.v1.DrainWriterRequest.act:type_name -> admin.v1.Act
-	18, // 18: admin.v1.DrainWriterRequest.length:type_name -> google.protobuf.Duration
-	1,  // 19: admin.v1.DrainWriterResponse.result:type_name -> admin.v1.Result
-	19, // 20: admin.v1.DrainWriterResponse.until:type_name -> google.protobuf.Timestamp
-	0,  // 21: admin.v1.SpreadRequest.act:type_name -> admin.v1.Act
-	1,  // 22: admin.v1.SpreadResponse.result:type_name -> admin.v1.Result
-	20, // 23: admin.v1.SpreadResponse.plans:type_name -> admin.v1.Plan
-	3,  // 24: admin.v1.SteeringService.Pause:input_type -> admin.v1.PauseRequest
-	5,  // 25: admin.v1.SteeringService.Resume:input_type -> admin.v1.ResumeRequest
-	7,  // 26: admin.v1.SteeringService.ListPauses:input_type -> admin.v1.ListPausesRequest
-	10, // 27: admin.v1.SteeringService.MoveLane:input_type -> admin.v1.MoveLaneRequest
-	12, // 28: admin.v1.SteeringService.DrainWriter:input_type -> admin.v1.DrainWriterRequest
-	14, // 29: admin.v1.SteeringService.Spread:input_type -> admin.v1.SpreadRequest
-	4,  // 30: admin.v1.SteeringService.Pause:output_type -> admin.v1.PauseResponse
-	6,  // 31: admin.v1.SteeringService.Resume:output_type -> admin.v1.ResumeResponse
-	8,  // 32: admin.v1.SteeringService.ListPauses:output_type -> admin.v1.ListPausesResponse
-	11, // 33: admin.v1.SteeringService.MoveLane:output_type -> admin.v1.MoveLaneResponse
-	13, // 34: admin.v1.SteeringService.DrainWriter:output_type -> admin.v1.DrainWriterResponse
-	15, // 35: admin.v1.SteeringService.Spread:output_type -> admin.v1.SpreadResponse
-	30, // [30:36] is the sub-list for method output_type
-	24, // [24:30] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	25, // 0: admin.v1.Result.earlier:type_name -> admin.v1.Event
+	26, // 1: admin.v1.Result.answers:type_name -> admin.v1.Answer
+	1,  // 2: admin.v1.PauseRequest.act:type_name -> admin.v1.Act
+	3,  // 3: admin.v1.PauseRequest.target:type_name -> admin.v1.Target
+	27, // 4: admin.v1.PauseRequest.length:type_name -> google.protobuf.Duration
+	2,  // 5: admin.v1.PauseResponse.result:type_name -> admin.v1.Result
+	10, // 6: admin.v1.PauseResponse.lanes:type_name -> admin.v1.PausedLane
+	1,  // 7: admin.v1.ResumeRequest.act:type_name -> admin.v1.Act
+	3,  // 8: admin.v1.ResumeRequest.target:type_name -> admin.v1.Target
+	2,  // 9: admin.v1.ResumeResponse.result:type_name -> admin.v1.Result
+	10, // 10: admin.v1.ResumeResponse.lanes:type_name -> admin.v1.PausedLane
+	10, // 11: admin.v1.ListPausesResponse.lanes:type_name -> admin.v1.PausedLane
+	26, // 12: admin.v1.ListPausesResponse.answers:type_name -> admin.v1.Answer
+	28, // 13: admin.v1.PausedLane.since:type_name -> google.protobuf.Timestamp
+	28, // 14: admin.v1.PausedLane.until:type_name -> google.protobuf.Timestamp
+	1,  // 15: admin.v1.MoveLaneRequest.act:type_name -> admin.v1.Act
+	2,  // 16: admin.v1.MoveLaneResponse.result:type_name -> admin.v1.Result
+	1,  // 17: admin.v1.DrainWriterRequest.act:type_name -> admin.v1.Act
+	27, // 18: admin.v1.DrainWriterRequest.length:type_name -> google.protobuf.Duration
+	2,  // 19: admin.v1.DrainWriterResponse.result:type_name -> admin.v1.Result
+	28, // 20: admin.v1.DrainWriterResponse.until:type_name -> google.protobuf.Timestamp
+	1,  // 21: admin.v1.SpreadRequest.act:type_name -> admin.v1.Act
+	2,  // 22: admin.v1.SpreadResponse.result:type_name -> admin.v1.Result
+	29, // 23: admin.v1.SpreadResponse.plans:type_name -> admin.v1.Plan
+	1,  // 24: admin.v1.ReloadContractsRequest.act:type_name -> admin.v1.Act
+	0,  // 25: admin.v1.ReloadContractsRequest.step:type_name -> admin.v1.ReloadStep
+	2,  // 26: admin.v1.ReloadContractsResponse.result:type_name -> admin.v1.Result
+	19, // 27: admin.v1.ReloadContractsResponse.changes:type_name -> admin.v1.ContractChange
+	1,  // 28: admin.v1.SkipRecordRequest.act:type_name -> admin.v1.Act
+	2,  // 29: admin.v1.SkipRecordResponse.result:type_name -> admin.v1.Result
+	1,  // 30: admin.v1.ReplayDeadLettersRequest.act:type_name -> admin.v1.Act
+	28, // 31: admin.v1.ReplayDeadLettersRequest.since:type_name -> google.protobuf.Timestamp
+	28, // 32: admin.v1.ReplayDeadLettersRequest.until:type_name -> google.protobuf.Timestamp
+	2,  // 33: admin.v1.ReplayDeadLettersResponse.result:type_name -> admin.v1.Result
+	24, // 34: admin.v1.ReplayDeadLettersResponse.skipped:type_name -> admin.v1.SkippedLetters
+	4,  // 35: admin.v1.SteeringService.Pause:input_type -> admin.v1.PauseRequest
+	6,  // 36: admin.v1.SteeringService.Resume:input_type -> admin.v1.ResumeRequest
+	8,  // 37: admin.v1.SteeringService.ListPauses:input_type -> admin.v1.ListPausesRequest
+	11, // 38: admin.v1.SteeringService.MoveLane:input_type -> admin.v1.MoveLaneRequest
+	13, // 39: admin.v1.SteeringService.DrainWriter:input_type -> admin.v1.DrainWriterRequest
+	15, // 40: admin.v1.SteeringService.Spread:input_type -> admin.v1.SpreadRequest
+	17, // 41: admin.v1.SteeringService.ReloadContracts:input_type -> admin.v1.ReloadContractsRequest
+	20, // 42: admin.v1.SteeringService.SkipRecord:input_type -> admin.v1.SkipRecordRequest
+	22, // 43: admin.v1.SteeringService.ReplayDeadLetters:input_type -> admin.v1.ReplayDeadLettersRequest
+	5,  // 44: admin.v1.SteeringService.Pause:output_type -> admin.v1.PauseResponse
+	7,  // 45: admin.v1.SteeringService.Resume:output_type -> admin.v1.ResumeResponse
+	9,  // 46: admin.v1.SteeringService.ListPauses:output_type -> admin.v1.ListPausesResponse
+	12, // 47: admin.v1.SteeringService.MoveLane:output_type -> admin.v1.MoveLaneResponse
+	14, // 48: admin.v1.SteeringService.DrainWriter:output_type -> admin.v1.DrainWriterResponse
+	16, // 49: admin.v1.SteeringService.Spread:output_type -> admin.v1.SpreadResponse
+	18, // 50: admin.v1.SteeringService.ReloadContracts:output_type -> admin.v1.ReloadContractsResponse
+	21, // 51: admin.v1.SteeringService.SkipRecord:output_type -> admin.v1.SkipRecordResponse
+	23, // 52: admin.v1.SteeringService.ReplayDeadLetters:output_type -> admin.v1.ReplayDeadLettersResponse
+	44, // [44:53] is the sub-list for method output_type
+	35, // [35:44] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_steer_proto_init() }
@@ -1272,18 +2137,20 @@ func file_admin_v1_steer_proto_init() {
 	}
 	file_admin_v1_model_proto_init()
 	file_admin_v1_steer_proto_msgTypes[2].OneofWrappers = []any{}
+	file_admin_v1_steer_proto_msgTypes[21].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_steer_proto_rawDesc), len(file_admin_v1_steer_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   16,
+			NumEnums:      1,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_admin_v1_steer_proto_goTypes,
 		DependencyIndexes: file_admin_v1_steer_proto_depIdxs,
+		EnumInfos:         file_admin_v1_steer_proto_enumTypes,
 		MessageInfos:      file_admin_v1_steer_proto_msgTypes,
 	}.Build()
 	File_admin_v1_steer_proto = out.File

@@ -21,12 +21,15 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	SteeringService_Pause_FullMethodName       = "/admin.v1.SteeringService/Pause"
-	SteeringService_Resume_FullMethodName      = "/admin.v1.SteeringService/Resume"
-	SteeringService_ListPauses_FullMethodName  = "/admin.v1.SteeringService/ListPauses"
-	SteeringService_MoveLane_FullMethodName    = "/admin.v1.SteeringService/MoveLane"
-	SteeringService_DrainWriter_FullMethodName = "/admin.v1.SteeringService/DrainWriter"
-	SteeringService_Spread_FullMethodName      = "/admin.v1.SteeringService/Spread"
+	SteeringService_Pause_FullMethodName             = "/admin.v1.SteeringService/Pause"
+	SteeringService_Resume_FullMethodName            = "/admin.v1.SteeringService/Resume"
+	SteeringService_ListPauses_FullMethodName        = "/admin.v1.SteeringService/ListPauses"
+	SteeringService_MoveLane_FullMethodName          = "/admin.v1.SteeringService/MoveLane"
+	SteeringService_DrainWriter_FullMethodName       = "/admin.v1.SteeringService/DrainWriter"
+	SteeringService_Spread_FullMethodName            = "/admin.v1.SteeringService/Spread"
+	SteeringService_ReloadContracts_FullMethodName   = "/admin.v1.SteeringService/ReloadContracts"
+	SteeringService_SkipRecord_FullMethodName        = "/admin.v1.SteeringService/SkipRecord"
+	SteeringService_ReplayDeadLetters_FullMethodName = "/admin.v1.SteeringService/ReplayDeadLetters"
 )
 
 // SteeringServiceClient is the client API for SteeringService service.
@@ -57,6 +60,20 @@ type SteeringServiceClient interface {
 	DrainWriter(ctx context.Context, in *DrainWriterRequest, opts ...grpc.CallOption) (*DrainWriterResponse, error)
 	// Spread moves lanes until they are even within a lane, small differences included that are left alone otherwise.
 	Spread(ctx context.Context, in *SpreadRequest, opts ...grpc.CallOption) (*SpreadResponse, error)
+	// ReloadContracts has all ingests read the contracts of their configuration files again, and take them while they run.
+	// All compile them first, and compare them with each other and with the tables; if one refuses them, or one of its
+	// lanes is refused afterwards, all go back to those of before. What changes the routing of a topic, or which topics
+	// are read, is refused: that takes a restart.
+	ReloadContracts(ctx context.Context, in *ReloadContractsRequest, opts ...grpc.CallOption) (*ReloadContractsResponse, error)
+	// SkipRecord has one record become a dead letter in place of a row, with the reason: the one that a lane waits for, or
+	// any that is not settled yet. It returns once the record is settled, or after some seconds; the order then stands
+	// for as long as the ingest has the lane.
+	SkipRecord(ctx context.Context, in *SkipRecordRequest, opts ...grpc.CallOption) (*SkipRecordResponse, error)
+	// ReplayDeadLetters has the ingest that is asked produce the records of dead letters again, each to its own topic and
+	// partition, and tells about every second how far it is; the last response has a result. Whoever ends the call stops
+	// it. Each record is produced once, however often it is asked for: its letter is marked in the same transaction. One
+	// at a time.
+	ReplayDeadLetters(ctx context.Context, in *ReplayDeadLettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReplayDeadLettersResponse], error)
 }
 
 type steeringServiceClient struct {
@@ -127,6 +144,45 @@ func (c *steeringServiceClient) Spread(ctx context.Context, in *SpreadRequest, o
 	return out, nil
 }
 
+func (c *steeringServiceClient) ReloadContracts(ctx context.Context, in *ReloadContractsRequest, opts ...grpc.CallOption) (*ReloadContractsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReloadContractsResponse)
+	err := c.cc.Invoke(ctx, SteeringService_ReloadContracts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *steeringServiceClient) SkipRecord(ctx context.Context, in *SkipRecordRequest, opts ...grpc.CallOption) (*SkipRecordResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SkipRecordResponse)
+	err := c.cc.Invoke(ctx, SteeringService_SkipRecord_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *steeringServiceClient) ReplayDeadLetters(ctx context.Context, in *ReplayDeadLettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReplayDeadLettersResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &SteeringService_ServiceDesc.Streams[0], SteeringService_ReplayDeadLetters_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ReplayDeadLettersRequest, ReplayDeadLettersResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SteeringService_ReplayDeadLettersClient = grpc.ServerStreamingClient[ReplayDeadLettersResponse]
+
 // SteeringServiceServer is the server API for SteeringService service.
 // All implementations must embed UnimplementedSteeringServiceServer
 // for forward compatibility.
@@ -155,6 +211,20 @@ type SteeringServiceServer interface {
 	DrainWriter(context.Context, *DrainWriterRequest) (*DrainWriterResponse, error)
 	// Spread moves lanes until they are even within a lane, small differences included that are left alone otherwise.
 	Spread(context.Context, *SpreadRequest) (*SpreadResponse, error)
+	// ReloadContracts has all ingests read the contracts of their configuration files again, and take them while they run.
+	// All compile them first, and compare them with each other and with the tables; if one refuses them, or one of its
+	// lanes is refused afterwards, all go back to those of before. What changes the routing of a topic, or which topics
+	// are read, is refused: that takes a restart.
+	ReloadContracts(context.Context, *ReloadContractsRequest) (*ReloadContractsResponse, error)
+	// SkipRecord has one record become a dead letter in place of a row, with the reason: the one that a lane waits for, or
+	// any that is not settled yet. It returns once the record is settled, or after some seconds; the order then stands
+	// for as long as the ingest has the lane.
+	SkipRecord(context.Context, *SkipRecordRequest) (*SkipRecordResponse, error)
+	// ReplayDeadLetters has the ingest that is asked produce the records of dead letters again, each to its own topic and
+	// partition, and tells about every second how far it is; the last response has a result. Whoever ends the call stops
+	// it. Each record is produced once, however often it is asked for: its letter is marked in the same transaction. One
+	// at a time.
+	ReplayDeadLetters(*ReplayDeadLettersRequest, grpc.ServerStreamingServer[ReplayDeadLettersResponse]) error
 	mustEmbedUnimplementedSteeringServiceServer()
 }
 
@@ -182,6 +252,15 @@ func (UnimplementedSteeringServiceServer) DrainWriter(context.Context, *DrainWri
 }
 func (UnimplementedSteeringServiceServer) Spread(context.Context, *SpreadRequest) (*SpreadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Spread not implemented")
+}
+func (UnimplementedSteeringServiceServer) ReloadContracts(context.Context, *ReloadContractsRequest) (*ReloadContractsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReloadContracts not implemented")
+}
+func (UnimplementedSteeringServiceServer) SkipRecord(context.Context, *SkipRecordRequest) (*SkipRecordResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SkipRecord not implemented")
+}
+func (UnimplementedSteeringServiceServer) ReplayDeadLetters(*ReplayDeadLettersRequest, grpc.ServerStreamingServer[ReplayDeadLettersResponse]) error {
+	return status.Error(codes.Unimplemented, "method ReplayDeadLetters not implemented")
 }
 func (UnimplementedSteeringServiceServer) mustEmbedUnimplementedSteeringServiceServer() {}
 func (UnimplementedSteeringServiceServer) testEmbeddedByValue()                         {}
@@ -312,6 +391,53 @@ func _SteeringService_Spread_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SteeringService_ReloadContracts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReloadContractsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SteeringServiceServer).ReloadContracts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SteeringService_ReloadContracts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SteeringServiceServer).ReloadContracts(ctx, req.(*ReloadContractsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SteeringService_SkipRecord_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SkipRecordRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SteeringServiceServer).SkipRecord(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SteeringService_SkipRecord_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SteeringServiceServer).SkipRecord(ctx, req.(*SkipRecordRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SteeringService_ReplayDeadLetters_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ReplayDeadLettersRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(SteeringServiceServer).ReplayDeadLetters(m, &grpc.GenericServerStream[ReplayDeadLettersRequest, ReplayDeadLettersResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SteeringService_ReplayDeadLettersServer = grpc.ServerStreamingServer[ReplayDeadLettersResponse]
+
 // SteeringService_ServiceDesc is the grpc.ServiceDesc for SteeringService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -343,7 +469,21 @@ var SteeringService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Spread",
 			Handler:    _SteeringService_Spread_Handler,
 		},
+		{
+			MethodName: "ReloadContracts",
+			Handler:    _SteeringService_ReloadContracts_Handler,
+		},
+		{
+			MethodName: "SkipRecord",
+			Handler:    _SteeringService_SkipRecord_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ReplayDeadLetters",
+			Handler:       _SteeringService_ReplayDeadLetters_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "admin/v1/steer.proto",
 }

@@ -22,6 +22,8 @@ type commands struct {
 	Move        moveCmd         `cmd:"" help:"Send a lane to another writer."`
 	Drain       drainCmd        `cmd:"" help:"Have all lanes leave a writer for a time."`
 	Spread      spreadCmd       `cmd:"" help:"Move lanes until they are even."`
+	Reload      reloadCmd       `cmd:"" help:"Have all ingests read their contracts again while they run."`
+	Skip        skipCmd         `cmd:"" help:"Have one record become a dead letter in place of a row."`
 	Tap         tapCmd          `cmd:"" help:"Show records as they pass, by a filter: as they come, as rows, as BigQuery refuses them, as dead letters."`
 	Explain     explainCmd      `cmd:"" help:"Follow one offset: its contract, row, batch and write stream; its dead letter; or where it waits."`
 	DeadLetters deadLettersCmd  `cmd:"" help:"List, show and replay the records that did not become rows."`

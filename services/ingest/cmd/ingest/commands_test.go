@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -72,5 +73,29 @@ func TestCommandLine(t *testing.T) {
 				t.Logf("stdout:\n%s\nstderr:\n%s", &stdout, &stderr)
 			}
 		})
+	}
+}
+
+// Each command of its own says which exit statuses it has, and what for.
+func TestExitStatusesAreTold(t *testing.T) {
+	told := 0
+	var walk func(reflect.Type)
+	walk = func(of reflect.Type) {
+		for i := range of.NumField() {
+			f := of.Field(i)
+			if _, command := f.Tag.Lookup("cmd"); !command || strings.HasSuffix(f.Type.PkgPath(), "/pkg/service") {
+				continue
+			}
+			if help, ok := reflect.New(f.Type).Interface().(interface{ Help() string }); !ok {
+				walk(f.Type)
+			} else if told++; !strings.Contains(help.Help(), "Exit status") &&
+				!strings.Contains(help.Help(), "Exit\nstatus") {
+				t.Errorf("the help of %s says nothing of its exit status", f.Name)
+			}
+		}
+	}
+	walk(reflect.TypeFor[commands]())
+	if told < 20 {
+		t.Errorf("%d commands have a help", told)
 	}
 }

@@ -24,7 +24,9 @@ type contractsListCmd struct{ service.File }
 func (contractsListCmd) Help() string {
 	return `Examples:
   ingest contracts list
-  ingest contracts list -c staging.yaml`
+  ingest contracts list -c staging.yaml
+
+Exit status: 0 they compile, 1 one does not, with every problem, 2 wrong usage.`
 }
 
 // Run lists.

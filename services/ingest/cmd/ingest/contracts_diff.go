@@ -30,14 +30,6 @@ Examples:
   ingest contracts diff -c staging.yaml --extra`
 }
 
-// What becomes of a table.
-const (
-	verdictCreated = "will be created"
-	verdictFits    = "fits"
-	verdictColumns = "columns to add"
-	verdictRefused = "REFUSED"
-)
-
 // Run compares.
 func (c *contractsDiffCmd) Run(ctx context.Context, std cli.Streams) error {
 	contracts, err := openContracts(ctx, c.Config)
@@ -62,12 +54,12 @@ func (c *contractsDiffCmd) print(out io.Writer, diffs []ingest.TableDiff) (refus
 	width := terminal.Width(out)
 	tables := newTable(out, width, nil, "table", "contract", "evolution", "verdict")
 	tables.folds = true
-	counts := map[string]int{}
+	counts := map[ingest.Verdict]int{}
 	for i := range diffs {
 		d := &diffs[i]
-		v := verdict(d)
+		v := d.Verdict()
 		counts[v]++
-		said := v + summary(d)
+		said := string(v) + summary(d)
 		if d.Diff.GetObstacle() != "" {
 			said += ": " + d.Diff.GetObstacle()
 		}
@@ -78,42 +70,9 @@ func (c *contractsDiffCmd) print(out io.Writer, diffs []ingest.TableDiff) (refus
 		c.columns(out, width, &diffs[i])
 	}
 	fmt.Fprintf(out, "\n%s: %d to be created, %d fitting, %d with columns to add, %d refused\n",
-		plural(len(diffs), "table", "tables"), counts[verdictCreated], counts[verdictFits], counts[verdictColumns],
-		counts[verdictRefused])
-	return counts[verdictRefused] > 0
-}
-
-// verdict is what becomes of a table.
-func verdict(d *ingest.TableDiff) string {
-	if !d.Diff.GetExists() {
-		return verdictCreated
-	}
-	if d.Diff.GetObstacle() != "" {
-		return verdictRefused
-	}
-	v := verdictFits
-	for _, difference := range d.Diff.GetDifferences() {
-		switch difference.GetKind() {
-		case lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, lanev1.DifferenceKind_DIFFERENCE_KIND_SHORTER,
-			lanev1.DifferenceKind_DIFFERENCE_KIND_DEFAULT:
-		case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
-			switch {
-			case d.Contract.Evolution == "additive":
-				v = verdictColumns
-			case !runs(difference):
-				return verdictRefused
-			}
-		default:
-			return verdictRefused
-		}
-	}
-	return v
-}
-
-// runs says that a REQUIRED column does not stop the lane without evolution: the rows have it, and most may have a
-// value.
-func runs(d *lanev1.Difference) bool {
-	return d.GetKind() == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED && d.GetWant() != ""
+		plural(len(diffs), "table", "tables"), counts[ingest.VerdictCreated], counts[ingest.VerdictFits], counts[ingest.VerdictColumns],
+		counts[ingest.VerdictRefused])
+	return counts[ingest.VerdictRefused] > 0
 }
 
 // summary counts the differences.
@@ -193,7 +152,7 @@ func happens(d *ingest.TableDiff, difference *lanev1.Difference) string {
 			one += "; missing_values: default has BigQuery fill in " + value
 		}
 		return pick(additive, "relaxed to NULLABLE",
-			pick(runs(difference), one, "refused: relax the column, or set evolution: additive"))
+			pick(ingest.Runs(difference), one, "refused: relax the column, or set evolution: additive"))
 	case lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
 		return "refused: widen the column, or ask for no more digits with columns:"
 	}

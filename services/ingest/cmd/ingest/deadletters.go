@@ -25,7 +25,7 @@ type deadLettersCmd struct {
 type chosen struct {
 	service.File
 	Topic     []string            `placeholder:"NAME" help:"Topics, by their own names or by those of their dead-letter topics (default: all that have a contract)."`
-	Reason    []string            `placeholder:"WORD" help:"Why: undecodable, unknown_type, refused."`
+	Reason    []string            `placeholder:"WORD" help:"Why: undecodable, unknown_type, refused, skipped."`
 	Contract  []string            `placeholder:"NAME" help:"The contract that the record was read by."`
 	Type      []string            `placeholder:"NAME" help:"What the record says it is; a * at the end stands for anything."`
 	Partition []int32             `placeholder:"N" help:"Partitions of the records."`
@@ -52,7 +52,7 @@ func (c *chosen) Validate() error {
 }
 
 // reasons are the words of the header waybill-reason.
-var reasons = []string{"undecodable", "unknown_type", "refused"}
+var reasons = []string{"undecodable", "unknown_type", "refused", "skipped"}
 
 func (c *chosen) places() ([]deadletter.Place, error) {
 	places := make([]deadletter.Place, 0, len(c.Places))

@@ -32,7 +32,9 @@ func (listCmd) Help() string {
 	return `Examples:
   ingest dead-letters list                                   # the first 50, and a summary of all
   ingest dead-letters list --since 2h --reason undecodable
-  ingest dead-letters list --pending --all --json | jq .error`
+  ingest dead-letters list --pending --all --json | jq .error
+
+Exit status: 0 listed, also where there are none, 1 they cannot be read, 2 wrong usage.`
 }
 
 // Run lists.

@@ -32,7 +32,9 @@ func (showCmd) Help() string {
   ingest dead-letters show orders/3/125
   ingest dead-letters show 3/125 --topic orders --whole
   ingest dead-letters show orders/3/125 --out value.avro
-  ingest dead-letters show --reason undecodable --limit 1`
+  ingest dead-letters show --reason undecodable --limit 1
+
+Exit status: 0 shown, 1 there is none of this choice, or it cannot be read, 2 wrong usage.`
 }
 
 // Validate is called by kong.

@@ -27,7 +27,9 @@ that runs loses its lanes for a moment and joins again. Members without a name l
 
 Examples:
   ingest leave ingest-3
-  ingest leave ingest-3 ingest-4`
+  ingest leave ingest-3 ingest-4
+
+Exit status: 0 they have left, 1 one is no member, or the brokers do not answer, 2 wrong usage.`
 }
 
 // Run leaves.

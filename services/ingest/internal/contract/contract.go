@@ -13,6 +13,7 @@
 package contract
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 
@@ -48,6 +49,8 @@ type Contract struct {
 	nulls confluent.TypeOf
 	// far counts dates and times that are far away; nil where the contract says nothing of them.
 	far prometheus.Counter
+	// source tells the text of the schema that the entry was compiled from.
+	source [sha256.Size]byte
 	// warnings are what the entry says about versions of its subject.
 	warnings []string
 

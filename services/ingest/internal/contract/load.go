@@ -2,6 +2,7 @@ package contract
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,8 +26,17 @@ type Env struct {
 	// Log hears of new versions; nil discards. Registerer gets their metrics.
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
+	// Retable gives rows another table than their entry does; nil leaves them.
+	Retable func(table string) string
 
 	metrics *metrics
+}
+
+// Shared is an Env whose metrics all sets that are loaded with it share; without, each has metrics of its own, and a
+// registerer takes those of one.
+func (e Env) Shared() Env {
+	e.metrics = newMetrics(e.Registerer)
+	return e
 }
 
 // Load compiles the entries; without any, the built-in contracts. Schema files are looked for in the folder of the file
@@ -40,11 +50,16 @@ func Load(ctx context.Context, configs []Config, dir string, env Env) (*Set, err
 	if env.Log == nil {
 		env.Log = slog.New(slog.DiscardHandler)
 	}
-	env.metrics = newMetrics(env.Registerer)
+	if env.metrics == nil {
+		env.metrics = newMetrics(env.Registerer)
+	}
 	l := loader{ctx: ctx, env: env, dir: dir, groups: map[group][]entry{}}
 	entries := make([]entry, len(configs))
 	for i := range configs {
 		entries[i] = entry{Config: configs[i].withDefaults(), index: i}
+		if env.Retable != nil {
+			entries[i].retable(env.Retable)
+		}
 	}
 	l.name(entries)
 	for i := range configs {
@@ -135,6 +150,16 @@ func (e *entry) key() string {
 	return strings.TrimSpace(filepath.Base(e.place.File()) + " " + e.place.Key())
 }
 
+// retable gives the rows of an entry other tables.
+func (e *entry) retable(other func(string) string) {
+	if e.Table != "" {
+		e.Table = other(e.Table)
+	}
+	if e.UnknownTable != "" {
+		e.UnknownTable = other(e.UnknownTable)
+	}
+}
+
 type loader struct {
 	ctx      context.Context // of Load, which the loader does not outlive
 	env      Env
@@ -187,6 +212,9 @@ func (l *loader) add(c *Config, e entry) {
 	}
 	if len(l.problems) > before {
 		return
+	}
+	if schema != nil {
+		e.contract.source = sha256.Sum256([]byte(schema.Text))
 	}
 	if o.Dates != nil {
 		e.contract.far = l.env.metrics.far.WithLabelValues(or(e.Topic, e.TopicPattern), e.Name)

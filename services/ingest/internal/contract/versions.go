@@ -93,6 +93,11 @@ func (vs *versions) make(number int, reader schema) (*version, error) {
 
 func (vs *versions) publish(v *version) {
 	vs.current.Store(v)
+	vs.count(v)
+}
+
+// count says in the metrics how many versions there have been.
+func (vs *versions) count(v *version) {
 	vs.env.metrics.versions.WithLabelValues(or(vs.config.Topic, vs.config.TopicPattern), vs.name).Set(float64(v.number))
 }
 

@@ -15,6 +15,7 @@ const (
 	reasonUndecodable = "undecodable"
 	reasonUnknown     = "unknown_type"
 	reasonRefused     = "refused"
+	reasonSkipped     = "skipped"
 )
 
 // limits are the smaller of the lane's configuration and what the writer says.
@@ -47,10 +48,13 @@ func newLimits(c Config, l *lanev1.Limits) limits {
 // builder lays records down as batches. It does no I/O.
 type builder struct {
 	contracts Contracts
-	budget    *Budget
+	budget    *Account
 	limits    limits
 	routes    int
 	replay    replay
+	// skips are records to leave out by order; nil when there is none. orders hears what becomes of them.
+	skips  map[int64]*skip
+	orders *orders
 	// next is the lowest offset that may come next.
 	next int64
 	// batch is being filled; nil when nothing was taken since the last one.
@@ -65,7 +69,7 @@ type builder struct {
 }
 
 // cost is what a record counts in the budget: itself and a row of about its size.
-func cost(b *Budget, r *record.Record) int64 { return b.Cost(2 * int64(r.Size())) }
+func cost(a *Account, r *record.Record) int64 { return a.Cost(2 * int64(r.Size())) }
 
 // take adds a record to the batch. taken is false when the batch is full: the record comes again after it. The error is
 // a reader that goes back.
@@ -86,6 +90,7 @@ func (b *builder) take(r *record.Record, now time.Time) (taken bool, err error) 
 	}
 	m := b.contracts.Match(r)
 	switch {
+	case b.skips != nil && b.skips[r.Offset] != nil && b.ordered(r, m, paid):
 	case m.Action == record.Ignore:
 		b.skip(r, paid)
 	case m.Action == record.Unknown:
@@ -99,6 +104,23 @@ func (b *builder) take(r *record.Record, now time.Time) (taken bool, err error) 
 		return b.row(r, m, paid, now.UnixMicro()), nil
 	}
 	return true, nil
+}
+
+// ordered leaves out a record that an operator skips. It is false where the record is no row, or its row is in the
+// table already, where the count of rows to drop has it.
+func (b *builder) ordered(r *record.Record, m *record.Match, paid int64) bool {
+	s := b.skips[r.Offset]
+	switch {
+	case m.Action == record.Ignore:
+		b.orders.becomes(s, BecameNothing)
+		return false
+	case m.Action == record.Row && b.replay.remaining[m.Route] > 0:
+		b.orders.becomes(s, BecameRow)
+		return false
+	}
+	b.orders.becomes(s, BecameLetter)
+	b.leaveOut(r, paid, reasonSkipped, m.Name, s.why)
+	return true
 }
 
 // skip moves on past a record of no interest.

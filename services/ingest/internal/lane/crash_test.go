@@ -131,7 +131,9 @@ func TestAnySchedule(t *testing.T) {
 			"a", "a", "a", "b", "b", "ignore", "bad", "refuse", "nobody", "hole", "pause", "v1", "v2", "v3",
 		}), 1, 60).Draw(rt, "records")
 		deaths := rapid.SliceOfN(rapid.IntRange(1, 40), 0, 6).Draw(rt, "steps to each death")
-		who := rapid.SliceOfN(rapid.SampledFrom([]string{"ingest", "writer", "fence", "stop", "drain", "move"}),
+		who := rapid.SliceOfN(rapid.SampledFrom([]string{
+			"ingest", "writer", "fence", "stop", "drain", "move", "again", "skip",
+		}),
 			len(deaths), len(deaths)).Draw(rt, "who")
 		rows := rapid.IntRange(1, 6).Draw(rt, "rows a batch")
 		window := rapid.IntRange(1, 5).Draw(rt, "window")
@@ -211,6 +213,10 @@ func schedule(w *world, kinds []string, deaths []int, who []string, placer *test
 			p = w.start(adjust)
 		case "drain":
 			w.model.drainNow()
+		case "again":
+			p.lane.Again("a test")
+		case "skip":
+			w.skips(p, max(0, p.lane.Status().Position)+int64(i))
 		case "move":
 			if placer != nil {
 				placer.move()

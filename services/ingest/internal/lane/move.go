@@ -47,6 +47,9 @@ func (c *call) lookAround() error {
 	if pause, _ := c.lane.orders.paused(time.Now()); pause != nil {
 		c.drain(pause.String())
 	}
+	if why := c.lane.orders.reopens(); why != "" {
+		c.drain(why)
+	}
 	if c.place == nil || c.draining {
 		return nil
 	}

@@ -28,10 +28,17 @@ func (p *Pause) String() string {
 // errPaused ends what a lane does before its call is open.
 var errPaused = errors.New("the lane is paused")
 
+// errAgain ends what a lane does before its call is open: an order wants it to open anew.
+var errAgain = errors.New("the lane opens again")
+
 // orders are what operators want of a lane.
 type orders struct {
 	mu    sync.Mutex
 	pause *Pause
+	// again is why the lane is to open again; empty once it does.
+	again string
+	// skips are the records that become dead letters by order, by offset; see skip.go.
+	skips map[int64]*skip
 	// changed is closed, and replaced, with every order.
 	changed chan struct{}
 	// end ends the turn of the lane, but for a call that is open: wake has that look around. Nil while there is none.
@@ -61,6 +68,32 @@ func (l *Lane) Pause(p *Pause) {
 	}
 }
 
+// Again makes the lane settle what it has sent and open anew, with the contracts as they are then; one that rests after
+// a fault or a refusal does so at once. Safe for concurrent use.
+func (l *Lane) Again(why string) {
+	l.orders.mu.Lock()
+	defer l.orders.mu.Unlock()
+	l.orders.opensAgain(why)
+}
+
+// opensAgain orders that. The caller holds mu.
+func (o *orders) opensAgain(why string) {
+	o.again = why
+	if o.end != nil {
+		o.end(errAgain)
+	}
+	if o.wake != nil {
+		o.wake()
+	}
+}
+
+// reopens is why the lane is to open again; empty when it need not.
+func (o *orders) reopens() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.again
+}
+
 // paused is the pause that holds now, nil when none does, and what is closed when there is another order.
 func (o *orders) paused(now time.Time) (*Pause, <-chan struct{}) {
 	o.mu.Lock()
@@ -75,7 +108,7 @@ func (o *orders) paused(now time.Time) (*Pause, <-chan struct{}) {
 }
 
 // turn is the context of a turn: what the lane does from one rest to the next, but for its open call. It ends with ctx,
-// when the lane is paused, and by over.
+// when the lane is paused or is to open again, and by over.
 func (o *orders) turn(ctx context.Context) (turn context.Context, over func()) {
 	turn, end := context.WithCancelCause(ctx)
 	o.mu.Lock()
@@ -83,6 +116,7 @@ func (o *orders) turn(ctx context.Context) (turn context.Context, over func()) {
 	if o.pause != nil {
 		end(errPaused)
 	}
+	o.again = "" // what there is now, it opens with
 	o.end = end
 	return turn, func() {
 		o.mu.Lock()
@@ -97,7 +131,7 @@ func (o *orders) wakes(wake func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.wake = wake
-	if wake != nil && o.pause != nil {
+	if wake != nil && (o.pause != nil || o.again != "") {
 		wake()
 	}
 }

@@ -115,7 +115,7 @@ type Reader interface {
 // DeadLetter is a record that will not become a row, and why.
 type DeadLetter struct {
 	Record *record.Record
-	// Reason is a stable word: undecodable, unknown_type, refused.
+	// Reason is a stable word: undecodable, unknown_type, refused, skipped.
 	Reason string
 	// Contract is the contract's name, empty when none matched.
 	Contract string

@@ -70,6 +70,8 @@ type reading struct {
 	// reader is there from the first run to close; busy says that the last read filled what it was given.
 	reader Reader
 	busy   bool
+	// skips are records that contracts need not be made ready for.
+	skips map[int64]*skip
 }
 
 // close ends the source's part. The run is over.
@@ -83,7 +85,7 @@ func (r *reading) close() {
 // run reads until ctx ends, reading fails, records want contracts that have grown, or none come for a while: then it
 // says that it is idle, and the owner runs it again when the source has more.
 func (r *reading) run(ctx context.Context) {
-	l, out, budget := r.lane, r.out, r.lane.Budget
+	l, out, budget := r.lane, r.out, r.lane.account()
 	defer func() {
 		if ctx.Err() != nil { // what is fetched already is of no use any more
 			r.close()
@@ -114,7 +116,7 @@ func (r *reading) run(ctx context.Context) {
 			hand(ctx, out, chunk{idle: true})
 			return
 		}
-		grown, err := l.Contracts.Prepare(ctx, records, waits)
+		grown, err := r.prepare(ctx, records, waits)
 		if grown && err == nil {
 			err = errGrown
 		}
@@ -153,7 +155,7 @@ const waitShare = 64
 
 // pay takes the budget for all the records, or waits for that of the first ones. Before it waits it says so: then the
 // owner sends what it has, because what it has may be what the budget is spent on.
-func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<- chunk) (n int, paid int64, ok bool) {
+func pay(ctx context.Context, budget *Account, records []record.Record, out chan<- chunk) (n int, paid int64, ok bool) {
 	for i := range records {
 		paid += cost(budget, &records[i])
 	}

@@ -44,6 +44,9 @@ func (c *call) begin() {
 	c.readCtx, c.stopReading = context.WithCancel(c.ctx)
 	c.timer = time.NewTimer(time.Hour)
 	c.source = reading{lane: c.lane, from: c.from, out: c.chunks}
+	if c.builder.replay.pending == 0 {
+		c.source.skips = c.builder.skips
+	}
 	c.start("receive", func() { receive(c.ctx, c.stream, c.responses) })
 	if c.gone {
 		c.drain("records at the position are gone")

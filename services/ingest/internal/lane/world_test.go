@@ -96,6 +96,9 @@ type world struct {
 	dieAt      int
 	writerDies bool
 	onDeath    func()
+	// skipped are offsets that an operator has skipped: their records are dead letters, or rows that were there before
+	// the order was.
+	skipped map[int64]bool
 }
 
 func newWorld(t *testing.T) *world {
@@ -286,6 +289,8 @@ func (w *world) verify() {
 		key, value := string(r.Key), string(r.Value)
 		switch {
 		case r.Value == nil || key == "ignore":
+		case w.skipped[r.Offset] && !slices.Contains(w.store.rows(key), value):
+			letters = append(letters, r.Offset)
 		case key != "a" && key != "b", strings.HasSuffix(value, "bad"), strings.HasSuffix(value, "refuse"):
 			letters = append(letters, r.Offset)
 		default:
@@ -299,6 +304,9 @@ func (w *world) verify() {
 	}
 	var got []int64
 	for _, l := range w.log.letters {
+		if w.skipped[l.Offset] && !slices.Contains(letters, l.Offset) {
+			continue // who wrote it died before the record was left out
+		}
 		got = append(got, l.Offset)
 		if was := w.log.records[l.Offset]; !bytes.Equal(l.Key, was.Key) || !bytes.Equal(l.Value, was.Value) {
 			w.t.Errorf("dead letter %d has %q and %q, the record %q and %q", l.Offset, l.Key, l.Value, was.Key,

@@ -74,7 +74,33 @@ func Check(ctx context.Context, config Config, topics Topics, beside CheckBeside
 			found = append(found, beside(ctx, s.control, topic, ok)...)
 		}
 	}
-	return append(found, s.checkGroup(ctx, readable)...)
+	found = append(found, s.checkGroup(ctx, readable)...)
+	return append(found, s.checkSteering(ctx)...)
+}
+
+// checkSteering warns where pauses could not be kept: lanes run all the same. It has nothing to say otherwise.
+func (s *Source) checkSteering(ctx context.Context) []findings.Finding {
+	group := s.config.Kafka.Group + SteeringSuffix
+	o := &offsets{client: s.offsets.client, group: group}
+	may, err := Await(ctx, &s.calls, func() (bool, error) {
+		for {
+			rights, err := o.rights()
+			switch {
+			case errors.Is(err, sarama.ErrGroupAuthorizationFailed):
+				return false, nil
+			case err == nil || ctx.Err() != nil || !coordinatorMoved(err):
+				return rights.Lacks("READ") == "", err
+			}
+			Sleep(ctx, s.backoff)
+		}
+	})
+	if may || err != nil { // what is wrong with the brokers, the group's own check says
+		return nil
+	}
+	return []findings.Finding{{
+		What: "group " + group, State: findings.Warn, Detail: "READ is missing: operators cannot pause lanes",
+		Remedy: "grant READ on this group to this principal too; lanes run without",
+	}}
 }
 
 func (s *Source) checkTopic(ctx context.Context, topic string) (findings.Finding, bool) {

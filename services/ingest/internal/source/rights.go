@@ -77,6 +77,31 @@ type groupView struct {
 	foreign []string
 }
 
+// rights are what we may do with the group, which need not be there.
+func (o *offsets) rights() (Operations, error) {
+	response, err := ask(o, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, error) {
+		return b.DescribeGroups(&sarama.DescribeGroupsRequest{
+			Version: 5, Groups: []string{o.group}, IncludeAuthorizedOperations: true,
+		})
+	})
+	if err != nil {
+		return untold, err
+	}
+	for _, g := range response.Groups {
+		switch {
+		case g.Err == sarama.ErrGroupIDNotFound:
+		case g.Err != sarama.ErrNoError:
+			if coordinatorMoved(g.Err) {
+				o.lost.Store(true)
+			}
+			return untold, g.Err
+		default:
+			return Operations(g.AuthorizedOperations), nil
+		}
+	}
+	return untold, nil
+}
+
 // viewGroup asks the coordinator about the group. An ingest is told by its client id.
 func (s *Source) viewGroup() (groupView, error) {
 	view := groupView{rights: untold}

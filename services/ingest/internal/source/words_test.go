@@ -1,7 +1,9 @@
 package source
 
 import (
+	"context"
 	"errors"
+	"math"
 	"slices"
 	"testing"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
 )
 
@@ -73,5 +76,46 @@ func TestWordsThatAreClosed(t *testing.T) {
 	}
 	if err := words.Write(t.Context(), nil); err == nil {
 		t.Error("writes")
+	}
+}
+
+// check warns where the group of the words may not be written, which is no fault of the lanes; and says nothing of it
+// otherwise.
+func TestCheckLooksAtTheGroupOfWords(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		code   int16
+		rights int32
+		warns  bool
+	}{
+		"granted": {0, 1<<3 | 1<<8, false}, "seen only": {0, 1 << 8, true}, "refused": {30, 0, true},
+		"not told": {0, math.MinInt32, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cluster := newCluster(t, kfake.SeedTopics(1, testTopic))
+			cluster.ControlKey(int16(kmsg.DescribeGroups), func(r kmsg.Request) (kmsg.Response, error, bool) {
+				cluster.KeepControl()
+				request := r.(*kmsg.DescribeGroupsRequest)
+				if !slices.Equal(request.Groups, []string{testGroup + SteeringSuffix}) {
+					return nil, nil, false
+				}
+				response := request.ResponseKind().(*kmsg.DescribeGroupsResponse)
+				one := kmsg.NewDescribeGroupsResponseGroup()
+				one.Group, one.ErrorCode, one.AuthorizedOperations = request.Groups[0], tt.code, tt.rights
+				response.Groups = append(response.Groups, one)
+				return response, nil, true
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			warns := false
+			topics := Topics{Names: []string{testTopic}}
+			for _, f := range Check(ctx, testConfig(cluster.ListenAddrs()...), topics, nil) {
+				warns = warns || f.State == findings.Warn && f.What == "group "+testGroup+SteeringSuffix
+			}
+			if warns != tt.warns {
+				t.Errorf("check warns: %v", warns)
+			}
+		})
 	}
 }

@@ -14,8 +14,8 @@ import (
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
-// passWithin is how long another process may take for an act.
-const passWithin = 5 * time.Second
+// actWithin is how long another process may take for an act.
+const actWithin = 5 * time.Second
 
 // passed is an act as it is passed on: for whoever asked us, and to nobody else.
 func (s *Server) passed(ctx context.Context, act *adminv1.Act) *adminv1.Act {
@@ -38,7 +38,15 @@ type said[R any] struct {
 func pass[R any](
 	ctx context.Context, peers []fleetview.Peer, call func(context.Context, adminv1.SteeringServiceClient) (R, error),
 ) []said[R] {
-	ctx, cancel := context.WithTimeout(ctx, passWithin)
+	return passWithin(ctx, actWithin, peers, call)
+}
+
+// passWithin passes on an act that may take longer.
+func passWithin[R any](
+	ctx context.Context, within time.Duration, peers []fleetview.Peer,
+	call func(context.Context, adminv1.SteeringServiceClient) (R, error),
+) []said[R] {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	out := make([]said[R], len(peers))
 	var all sync.WaitGroup

@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/steering"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
+	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
 
 // Contracts are what an act may name.
@@ -25,7 +26,7 @@ type Contracts interface {
 	Tables(topic string) []string
 }
 
-// Server is adminv1.SteeringServiceServer. Fill in the exported fields.
+// Server is adminv1.SteeringServiceServer. Fill in the exported fields, and call Ready.
 type Server struct {
 	adminv1.UnimplementedSteeringServiceServer
 
@@ -39,11 +40,24 @@ type Server struct {
 	Pauses *pauses.Follower
 	Keep   func(ctx context.Context, words map[pauses.Lane]string) error
 	// Writers are where lanes are placed.
-	Writers Writers
+	Writers *writers.Fleet
+	// Reloads reads contracts again, and Lanes are those of this ingest.
+	Reloads Reloader
+	Lanes   Lanes
+	// Letters replays dead letters.
+	Letters Letters
 	// Log gets an event for each act.
 	Log *slog.Logger
 
 	book steering.Book
+	// replaying holds a token while dead letters are replayed.
+	replaying chan struct{}
+}
+
+// Ready readies a server whose fields are filled in.
+func (s *Server) Ready() *Server {
+	s.replaying = make(chan struct{}, 1)
+	return s
 }
 
 var _ adminv1.SteeringServiceServer = (*Server)(nil)

@@ -70,14 +70,14 @@ func (m *machine) appendGeometry(g *geometry, dst, src []byte, p int) (_ []byte,
 			continue
 		}
 		if t.kind == kindUnion {
-			branch, at := readVarint(value, 0)
+			branch, at := decode.Varint(value, 0)
 			if t, value = t.branches[branch>>1], value[at:]; t.kind == kindNull {
 				continue
 			}
 		}
 		if i == g.srid {
-			v, _ := readVarint(value, 0)
-			srid = unzigzag(v)
+			v, _ := decode.Varint(value, 0)
+			srid = protowire.DecodeZigZag(v)
 			continue
 		}
 		_, start := length(value, 0)

@@ -114,7 +114,7 @@ func takesOf(n *shape.Node) takes {
 	return takesBool | takesNumber | takesString | takesObject | takesArray
 }
 
-// become says why a value cannot be the column that is asked for.
+// become says why a value cannot be the column of an override.
 func become(n *shape.Node, c *decode.Column) (reason string) {
 	if reason, could := becomeComposed(n, c); could {
 		return reason
@@ -185,7 +185,7 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 			case have.Kind == want.Kind, holds[pair]:
 				return shape.Fits
 			}
-			return shape.Misfit
+			return shape.Conflicts
 		},
 		Branch: func(union, want *shape.Node) int {
 			if at := union.Part(want.Name); at >= 0 {

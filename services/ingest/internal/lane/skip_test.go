@@ -1,0 +1,182 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// skips has a lane skip a record, and counts with that.
+func (w *world) skips(p *process, offset int64) {
+	if err := p.lane.Skip(offset, "alice: a test"); err != nil {
+		if !errors.Is(err, ErrSettled) {
+			w.t.Errorf("skip %d: %v", offset, err)
+		}
+		return
+	}
+	if w.skipped == nil {
+		w.skipped = map[int64]bool{}
+	}
+	w.skipped[offset] = true
+}
+
+// A record that its lane waits for in vain is skipped: it becomes a dead letter with the reason, those behind it become
+// rows, and the write streams are adopted.
+func TestSkippedWhereTheLaneWaits(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		versions := &keyVersions{away: make(chan struct{})}
+		p := w.start(func(p *process) { p.lane.Contracts = &keyContracts{fingerprint: 7, versions: versions} })
+		w.produceRows("a", 3)
+		w.settle() // else they may be read with the one behind them
+		w.log.produce("a", "v3 never")
+		w.produceRows("a", 3)
+		time.Sleep(time.Minute)
+		if s := p.lane.Status(); s.Position != 3 || s.WaitingFor != "version 3" {
+			t.Fatalf("%+v", s)
+		}
+		if err := p.lane.Skip(2, "x"); !errors.Is(err, ErrSettled) {
+			t.Errorf("a record that is settled: %v", err)
+		}
+		if _, settled := p.lane.Skipped(3); settled {
+			t.Error("it is not settled yet")
+		}
+		for range 2 { // the second says nothing new
+			w.skips(p, 3)
+		}
+		w.settle()
+		if became, settled := p.lane.Skipped(3); !settled || became != BecameLetter {
+			t.Errorf("it became %q, settled %v", became, settled)
+		}
+		if became, _ := p.lane.Skipped(3); became != BecameUnseen {
+			t.Errorf("its order is not forgotten: %q", became)
+		}
+		if l := w.log.letters; len(l) != 1 || l[0].Offset != 3 {
+			t.Errorf("letters: %v", l)
+		}
+		w.verify()
+		if len(w.store.streams) != 1 {
+			t.Errorf("%d write streams", len(w.store.streams))
+		}
+		p.end()
+		checkBudget(t, p)
+	})
+}
+
+// A record whose row is in the table already stays a row, whatever is said afterwards: the count of rows to drop has
+// it.
+func TestSkippedTooLate(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.leaveBehind() // five rows, and no position behind them
+		p := w.start(func(p *process) { p.lane.Pause(pauseForAnHour()) })
+		synctest.Wait()
+		w.skips(p, 2)
+		p.lane.Pause(nil)
+		w.settle()
+		if became, settled := p.lane.Skipped(2); !settled || became != BecameRow {
+			t.Errorf("it became %q, settled %v", became, settled)
+		}
+		w.verify()
+	})
+}
+
+// What is ignored stays ignored, and an offset without a record is passed.
+func TestSkippedNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		p := w.start(nil)
+		w.settle()
+		w.skips(p, 0)
+		w.skips(p, 1)
+		time.Sleep(time.Second)
+		w.log.produce("ignore", "x")
+		w.log.hole()
+		w.produceRows("a", 1)
+		w.settle()
+		for offset, want := range []Became{BecameNothing, BecameUnseen} {
+			if became, settled := p.lane.Skipped(int64(offset)); !settled || became != want {
+				t.Errorf("%d became %q, settled %v", offset, became, settled)
+			}
+		}
+		w.verify()
+	})
+}
+
+// Orders of a lane are bounded.
+func TestSkipsAreBounded(t *testing.T) {
+	l, _ := laneAt(&spot{}, opens())
+	l.Announce()
+	for i := range mostSkips {
+		if err := l.Skip(int64(i), "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Skip(mostSkips, "x"); err == nil || !strings.Contains(err.Error(), "reset the group") {
+		t.Error(err)
+	}
+}
+
+// A lane opens again under load when it is told to, and at once where it rests after a refusal: nothing is lost or
+// repeated, and the write streams are adopted.
+func TestOpensAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		contracts := &keyContracts{fingerprint: 7, versions: &keyVersions{}}
+		p := w.start(func(p *process) { small(p); p.lane.Contracts = contracts })
+		go func() {
+			for i := range 200 {
+				w.log.produce([]string{"a", "b"}[i%2], "row")
+				if time.Sleep(3 * time.Millisecond); i%50 == 25 {
+					p.lane.Again("contracts were loaded again")
+				}
+			}
+		}()
+		time.Sleep(time.Second)
+		w.settle()
+		w.verify()
+		if len(w.store.streams) != 2 || w.model.adopted < 6 { // at the first time there may be none yet
+			t.Errorf("%d streams, %d adopted", len(w.store.streams), w.model.adopted)
+		}
+		p.end()
+		checkBudget(t, p)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := laneAt(&spot{}, nil)
+		turn, over := l.orders.turn(t.Context())
+		defer over()
+		go func() { time.Sleep(time.Second); l.Again("x") }()
+		began := time.Now()
+		l.afterCall(t.Context(), turn, false, fatalf("no"))
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("a refused lane rested for %v", took)
+		}
+	})
+}
+
+// While rows are to be dropped contracts are made ready for every record: what is a row, they may have to learn.
+func TestSkippedIsPreparedWhileRowsAreDropped(t *testing.T) {
+	asked := 0
+	r := &reading{lane: &Lane{Contracts: preparing{n: &asked}}}
+	records := []record.Record{{Offset: 1}, {Offset: 2}, {Offset: 3}}
+	for want, skips := range map[int]map[int64]*skip{3: nil, 2: {2: {}}, 1: {1: {}, 3: {}}} {
+		asked = 0
+		if _, err := r.with(skips).prepare(t.Context(), records, nil); err != nil || asked != want {
+			t.Errorf("%d records prepared, want %d (%v)", asked, want, err)
+		}
+	}
+}
+
+func (r *reading) with(skips map[int64]*skip) *reading { r.skips = skips; return r }
+
+// preparing counts the records that it is asked to make ready for.
+type preparing struct {
+	Contracts
+	n *int
+}
+
+func (c preparing) Prepare(_ context.Context, records []record.Record, _ func(string)) (bool, error) {
+	*c.n += len(records)
+	return false, nil
+}
