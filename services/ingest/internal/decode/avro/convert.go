@@ -2,7 +2,6 @@ package avro
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -145,16 +144,5 @@ func appendBigDecimal(dst, value []byte) (_ []byte, reason string) {
 	if end != len(value) {
 		return dst, malformed
 	}
-	return appendScaled(dst, value[start:start+n], protowire.DecodeZigZag(u))
-}
-
-// appendScaled appends the text of a number with a scale of its own. A scale outside of these bounds could be made up
-// for by zeros only, which writers have no reason to write.
-func appendScaled(dst, number []byte, scale int64) (_ []byte, reason string) {
-	if scale < 0 || scale > decode.BigNumericScale {
-		return dst, fmt.Sprintf("the scale %d of the decimal is not within 0 and %d", scale, decode.BigNumericScale)
-	}
-	return appendDecimal(dst, number, &decimalType{
-		precision: decode.BigNumericWhole + int(scale), scale: int(scale),
-	})
+	return decode.AppendScaled(dst, value[start:start+n], protowire.DecodeZigZag(u))
 }

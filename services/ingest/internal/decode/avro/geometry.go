@@ -17,6 +17,7 @@ type geometry struct {
 	types     []*typ
 	names     []string
 	wkb, srid int // of the parts; srid is -1 where there is none
+	item      bool
 }
 
 // isGeometry says that a type is such a shape.
@@ -37,12 +38,12 @@ func plainOf(t *typ) *typ {
 }
 
 // geometry compiles a shape.
-func (c *compiler) geometry(w *typ, _ *shape.Node, number int32, path *decode.Path) {
+func (c *compiler) geometry(w *typ, r *shape.Node, number int32, path *decode.Path) {
 	if !isGeometry(w) {
 		c.fail(c.origin+"'s "+w.String()+" has no wkb, which a GEOGRAPHY is made of", path)
 		return
 	}
-	g := geometry{wkb: w.field("wkb"), srid: w.field("srid")}
+	g := geometry{wkb: w.field("wkb"), srid: w.field("srid"), item: r == c.bare}
 	if g.srid >= 0 && plainOf(w.fields[g.srid].typ).kind != kindInt {
 		g.srid = -1
 	}
@@ -82,7 +83,10 @@ func (m *machine) appendGeometry(g *geometry, dst, src []byte, p int) (_ []byte,
 		_, start := length(value, 0)
 		wkb = value[start:]
 	}
-	if wkb == nil {
+	switch {
+	case wkb == nil && g.item:
+		return dst, p, false, decode.NoShapeReason
+	case wkb == nil:
 		return dst, p, true, ""
 	}
 	if reason = decode.SRIDReason(srid); reason == "" {

@@ -46,7 +46,7 @@ func appendVariable(dst, src []byte, p int) (_ []byte, next int, reason string) 
 	}
 	value, next, reason := sized(src, p)
 	if reason == "" {
-		dst, reason = appendScaled(dst, value, protowire.DecodeZigZag(u))
+		dst, reason = decode.AppendScaled(dst, value, protowire.DecodeZigZag(u))
 	}
 	return dst, next, reason
 }

@@ -55,7 +55,8 @@ type step struct {
 	value        *step     // values of a map
 	branches     *[5]*step // union: by kind of JSON value
 	symbols      *symbols
-	cell         *decode.Cell // of a moment
+	cell         *decode.Cell // of a moment, or of what is composed
+	composed     *composed    // an object that is one value
 }
 
 type compiler struct {
@@ -125,6 +126,9 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 	}
 	if m, ok := moments[n.Kind]; ok {
 		s.cell = &decode.Cell{Column: &decode.Column{Type: m.target, Unit: n.Unit}, Dates: c.plan.options.Dates}
+	}
+	if s.composed = composedOf(n); s.composed != nil {
+		s.kind, s.cell = kindComposed, &decode.Cell{Column: n.Override, Dates: c.plan.options.Dates}
 	}
 	switch n.Kind {
 	case shape.Record, shape.Range:

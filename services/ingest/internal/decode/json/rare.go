@@ -41,6 +41,8 @@ func (d *Decoder) rare(s *step, p, o int) (int, int) {
 		return d.checked(s, p, o)
 	case shape.Range:
 		return d.message(s, p, o)
+	case kindComposed:
+		return d.composed(s, p, o)
 	}
 	return d.wants(p, "null"), o // shape.Null
 }
@@ -106,23 +108,32 @@ func (d *Decoder) enum(s *step, p, o int) (int, int) {
 
 // bytes decodes BYTES from base64.
 func (d *Decoder) bytes(s *step, p, o int) (int, int) {
-	if jsonscan.Peek(d.src, p) != '"' {
-		return d.wants(p, "base64 in a string"), o
-	}
-	text, q := d.raw(p)
-	if q < 0 {
-		return q, o
-	}
 	binary.LittleEndian.PutUint32(d.out[o:], s.tag)
 	k := o + int(s.tagLen)
-	n, err := encoding.Decode(d.out[k+1:], text)
+	n, q := d.base64(p, k+1)
 	switch {
-	case err != nil || bytes.ContainsAny(text, "\r\n"):
-		return d.fail(p, "the string is not base64 (RFC 4648, section 4, with padding)"), o
+	case q < 0:
+		return q, o
 	case s.size > 0 && n != s.size:
 		return d.fail(p, fmt.Sprintf("%d bytes, and the schema wants %d", n, s.size)), o
 	}
 	return q, closeText(d.out, k, k+1+n)
+}
+
+// base64 decodes a text to d.out[o:], which has room for what is left of the payload. n is the number of bytes.
+func (d *Decoder) base64(p, o int) (n, q int) {
+	if jsonscan.Peek(d.src, p) != '"' {
+		return 0, d.wants(p, "base64 in a string")
+	}
+	text, q := d.raw(p)
+	if q < 0 {
+		return 0, q
+	}
+	n, err := encoding.Decode(d.out[o:], text)
+	if err != nil || bytes.ContainsAny(text, "\r\n") {
+		return 0, d.fail(p, "the string is not base64 (RFC 4648, section 4, with padding)")
+	}
+	return n, q
 }
 
 var encoding = base64.StdEncoding.Strict()

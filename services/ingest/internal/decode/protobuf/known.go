@@ -178,11 +178,7 @@ func (m *machine) decimal(f *field, at int, v *values) string {
 }
 
 func (m *machine) scaled(f *field, at int, v *values) string {
-	scale := v.int(3)
-	if scale < 0 || scale > decode.BigNumericScale {
-		return fmt.Sprintf("the scale %d of the decimal is not within 0 and %d", scale, decode.BigNumericScale)
-	}
-	text, reason := decode.AppendUnscaled(m.scratch[:0], v.bytes[1], decode.BigNumericWhole+int(scale), int(scale))
+	text, reason := decode.AppendScaled(m.scratch[:0], v.bytes[1], v.int(3))
 	if m.scratch = text; reason != "" {
 		return reason
 	}
