@@ -184,6 +184,32 @@ func TestComposeFindsWriters(t *testing.T) {
 	}
 }
 
+// Both services send traces where the variable that the head of docker-compose.yml names points, which is a service of the
+// profile; without it they make none.
+func TestComposeTraces(t *testing.T) {
+	var c composeFile
+	strict(t, "docker-compose.yml", &c)
+	to := regexp.MustCompile(`WAYBILL_TRACES=(\w+):4317 docker compose --profile (\w+) `).
+		FindStringSubmatch(page(t, "docker-compose.yml"))
+	if to == nil || !slices.Equal(c.Services[to[1]].Profiles, []string{to[2]}) {
+		t.Fatalf("the head sends traces to %q", to)
+	}
+	for _, service := range []string{"ingest", "writer"} {
+		env := c.Services[service].Environment
+		if env["WAYBILL_TRACES"] != "${WAYBILL_TRACES:-}" || env["WAYBILL_TRACES_INSECURE"] != "${WAYBILL_TRACES:+true}" {
+			t.Errorf("%s has %q", service, env)
+		}
+		text := page(t, "deploy/compose/"+service+".yaml")
+		for _, line := range []string{
+			`endpoint: "${WAYBILL_TRACES:-}"`, "insecure: ${WAYBILL_TRACES_INSECURE:-false}",
+		} {
+			if !strings.Contains(text, line) {
+				t.Errorf("deploy/compose/%s.yaml lacks %s", service, line)
+			}
+		}
+	}
+}
+
 // Grafana gets its source and its dashboards from the files that the project has, at the places that they name.
 func TestComposeProvisionsGrafana(t *testing.T) {
 	var c composeFile
@@ -196,7 +222,8 @@ func TestComposeProvisionsGrafana(t *testing.T) {
 		} `yaml:"datasources"`
 	}
 	strict(t, "deploy/compose/grafana-source.yaml", &source)
-	if len(source.Sources) != 1 || source.Sources[0].URL != "http://prometheus:9090" || !source.Sources[0].Default {
+	if len(source.Sources) != 2 || source.Sources[0].URL != "http://prometheus:9090" || !source.Sources[0].Default ||
+		source.Sources[1].URL != "http://jaeger:16686" || source.Sources[1].Default {
 		t.Errorf("%+v", source)
 	}
 	var boards struct {

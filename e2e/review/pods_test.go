@@ -65,6 +65,10 @@ type object struct {
 	Spec     struct {
 		Template struct{ Spec podSpec }
 		Types    []string `yaml:"policyTypes"`
+		Egress   []struct {
+			To    []map[string]any `yaml:"to"`
+			Ports []struct{ Port any }
+		} `yaml:"egress"`
 	}
 }
 
@@ -185,6 +189,15 @@ func TestPodsKeepToBenchmark(t *testing.T) {
 			switch o.Kind {
 			case "NetworkPolicy":
 				policies++
+				for i, rule := range o.Spec.Egress {
+					if len(rule.Ports) == 0 {
+						t.Errorf("%s: %s lets out to every port by rule %d", file, o.Metadata.Name, i)
+					}
+				}
+				if !slices.Equal(o.Spec.Types, []string{"Ingress", "Egress"}) || len(o.Spec.Egress) < 3 {
+					t.Errorf("%s: %s is of %q, with %d rules for what goes out", file, o.Metadata.Name, o.Spec.Types,
+						len(o.Spec.Egress))
+				}
 			case "ServiceAccount":
 				if o.Token == nil || *o.Token {
 					t.Errorf("%s: account %s mounts its token", file, o.Metadata.Name)

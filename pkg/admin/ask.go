@@ -20,12 +20,10 @@ const (
 	IsLive  Question = "/healthz"
 )
 
-// Ask asks the process that serves its admin port at this address on this machine. Nil is yes; else the error is the
-// process's reason, or that nobody answers. It is for the health commands of images without a shell.
-func Ask(ctx context.Context, listen string, q Question) error { return AskTLS(ctx, listen, nil, q) }
-
-// AskTLS is Ask of a port with TLS; nil: without.
-func AskTLS(ctx context.Context, listen string, secure *tls.Config, q Question) (err error) {
+// Ask asks the process that serves its admin port at this address on this machine, by TLS unless secure is nil. Nil is
+// yes; else the error is the process's reason, or that nobody answers. It is for the health commands of images without a
+// shell.
+func Ask(ctx context.Context, listen string, secure *tls.Config, q Question) (err error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("admin.listen: %w", err)

@@ -48,17 +48,16 @@ type Process struct {
 // Main parses args into commands, runs the one that they name and returns the exit status: see cli.Run.
 func (p *Program[C]) Main(ctx context.Context, commands any, args []string, std cli.Streams) int {
 	return cli.Run(ctx, p.Name, p.Description, commands, args, std,
-		kong.BindTo(p, (*program)(nil)),
+		kong.Bind(&program{name: p.Name, serve: p.serve, check: p.check, health: p.health}),
 		kong.Vars{"config_file": p.Name + ".yaml", "config_env": "WAYBILL_" + strings.ToUpper(p.Name) + "_CONFIG"},
 	)
 }
 
-// program is a Program of whatever configuration, as commands get it.
-type program interface {
-	serve(ctx context.Context, file string, std cli.Streams) error
-	check(ctx context.Context, file string, std cli.Streams) error
-	health(ctx context.Context, file string, q admin.Question) error
-	name() string
+// program is what the commands run of a Program, whatever its configuration.
+type program struct {
+	name         string
+	serve, check func(ctx context.Context, file string, std cli.Streams) error
+	health       func(ctx context.Context, file string, q admin.Question) error
 }
 
 // File is the flag of the commands that read the configuration.
@@ -70,7 +69,7 @@ type File struct {
 type Serve struct{ File }
 
 // Run implements a command of package cli.
-func (s *Serve) Run(ctx context.Context, p program, std cli.Streams) error {
+func (s *Serve) Run(ctx context.Context, p *program, std cli.Streams) error {
 	return p.serve(ctx, s.Config, std)
 }
 
@@ -99,7 +98,7 @@ func (p *Program[C]) serve(ctx context.Context, file string, std cli.Streams) er
 type Check struct{ File }
 
 // Run implements a command of package cli.
-func (k *Check) Run(ctx context.Context, p program, std cli.Streams) error {
+func (k *Check) Run(ctx context.Context, p *program, std cli.Streams) error {
 	return p.check(ctx, k.Config, std)
 }
 
@@ -124,7 +123,7 @@ type Health struct {
 }
 
 // Run implements a command of package cli.
-func (h *Health) Run(ctx context.Context, p program, std cli.Streams) error {
+func (h *Health) Run(ctx context.Context, p *program, std cli.Streams) error {
 	ctx, cancel := context.WithTimeout(ctx, h.Timeout)
 	defer cancel()
 	question := admin.IsReady
@@ -149,16 +148,14 @@ func (p *Program[C]) health(ctx context.Context, file string, q admin.Question) 
 	if err != nil {
 		return fmt.Errorf("admin.tls: %w", err)
 	}
-	return admin.AskTLS(ctx, port.Listen, secure, q)
+	return admin.Ask(ctx, port.Listen, secure, q)
 }
 
 // Version is the command that prints the version.
 type Version struct{}
 
 // Run implements a command of package cli.
-func (Version) Run(p program, std cli.Streams) error {
-	_, err := fmt.Fprintln(std.Out, p.name(), version.String())
+func (Version) Run(p *program, std cli.Streams) error {
+	_, err := fmt.Fprintln(std.Out, p.name, version.String())
 	return err
 }
-
-func (p *Program[C]) name() string { return p.Name }

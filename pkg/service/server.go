@@ -1,16 +1,16 @@
 package service
 
 import (
-	"context"
-	"log/slog"
 	"runtime/debug"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
-	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
+	calls "github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/waybill-data/waybill/pkg/logging"
 )
 
 // ServerOptions are the interceptors of a service's gRPC server: calls are counted in env's registry, those that end
@@ -26,23 +26,21 @@ func ServerOptions(
 		log.Error("a call panicked", "panic", p, "stack", string(debug.Stack()))
 		return status.Error(codes.Internal, "internal error")
 	})
-	levels := logging.WithLevels(func(code codes.Code) logging.Level {
+	levels := calls.WithLevels(func(code codes.Code) calls.Level {
 		if warn(code) {
-			return logging.LevelWarn
+			return calls.LevelWarn
 		}
-		return logging.LevelDebug
+		return calls.LevelDebug
 	})
-	lines := logging.LoggerFunc(func(ctx context.Context, level logging.Level, msg string, fields ...any) {
-		//nolint:sloglint // The middleware has a handful of static messages.
-		log.Log(ctx, slog.Level(level), msg, fields...)
-	})
-	finished := logging.WithLogOnEvents(logging.FinishCall)
+	lines := &logging.Lines{}
+	lines.To(log)
+	finished := calls.WithLogOnEvents(calls.FinishCall)
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(counted.UnaryServerInterceptor(),
-			logging.UnaryServerInterceptor(lines, levels, finished), ports.Guard.Unary(),
+			calls.UnaryServerInterceptor(lines, levels, finished), ports.Guard.Unary(),
 			recovery.UnaryServerInterceptor(caught)),
 		grpc.ChainStreamInterceptor(counted.StreamServerInterceptor(),
-			logging.StreamServerInterceptor(lines, levels, finished), ports.Guard.Stream(),
+			calls.StreamServerInterceptor(lines, levels, finished), ports.Guard.Stream(),
 			recovery.StreamServerInterceptor(caught)),
 	}
 	options = append(options, bounds()...)

@@ -91,7 +91,7 @@ func (b *Book) page(act *adminv1.Act, request proto.Message) (p *page, first boo
 		b.turn <- struct{}{}
 	}
 	if p := b.acts[act.GetRequestId()]; p != nil && !act.GetValidateOnly() && time.Since(p.at) < kept {
-		if !proto.Equal(p.request, asked(request)) {
+		if !proto.Equal(p.request, withoutAct(request)) {
 			return nil, false, status.Errorf(
 				codes.AlreadyExists,
 				"act.request_id: %q was used for another act; use a new one",
@@ -100,7 +100,7 @@ func (b *Book) page(act *adminv1.Act, request proto.Message) (p *page, first boo
 		}
 		return p, false, nil
 	}
-	p = &page{at: time.Now(), request: asked(request), done: make(chan struct{})}
+	p = &page{at: time.Now(), request: withoutAct(request), done: make(chan struct{})}
 	if !act.GetValidateOnly() {
 		b.forget()
 		b.acts[act.GetRequestId()] = p
@@ -108,8 +108,8 @@ func (b *Book) page(act *adminv1.Act, request proto.Message) (p *page, first boo
 	return p, true, nil
 }
 
-// asked is what a request asks for, whoever passed it on.
-func asked(request proto.Message) proto.Message {
+// withoutAct is what a request asks for, whoever passed it on.
+func withoutAct(request proto.Message) proto.Message {
 	out := proto.Clone(request)
 	if act := out.ProtoReflect().Descriptor().Fields().ByName("act"); act != nil {
 		out.ProtoReflect().Clear(act)

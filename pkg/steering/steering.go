@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/pkg/access"
+	"github.com/waybill-data/waybill/pkg/config"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
@@ -108,32 +109,11 @@ func list(names []string) string {
 func Nearest(name string, known []string) string {
 	best, least := "", max(len(name)/2, 3)
 	for _, k := range slices.Sorted(slices.Values(known)) {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
+		if d := config.Distance(strings.ToLower(name), strings.ToLower(k)); d < least {
 			best, least = k, d
 		}
 	}
 	return best
-}
-
-// distance is how many bytes must be inserted, removed or replaced to turn one name into the other.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // Is reports whether an event is that of the act with an id.

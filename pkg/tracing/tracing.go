@@ -116,17 +116,17 @@ func Linked(parent, state string) []trace.Link {
 	return []trace.Link{{SpanContext: of}}
 }
 
-// Told is ctx below the span that a traceparent names; ok is false where it names none.
-func Told(ctx context.Context, parent string) (_ context.Context, ok bool) {
+// Extract is ctx below the span that a traceparent names; ok is false where it names none.
+func Extract(ctx context.Context, parent string) (_ context.Context, ok bool) {
 	if parent == "" {
 		return ctx, false
 	}
-	told := contexts.Extract(ctx, propagation.MapCarrier{Parent: parent})
-	return told, trace.SpanContextFromContext(told).IsValid()
+	below := contexts.Extract(ctx, propagation.MapCarrier{Parent: parent})
+	return below, trace.SpanContextFromContext(below).IsValid()
 }
 
-// Tell is the traceparent of the span of ctx.
-func Tell(ctx context.Context) string {
+// Inject is the traceparent of the span of ctx.
+func Inject(ctx context.Context) string {
 	carrier := propagation.MapCarrier{}
 	contexts.Inject(ctx, carrier)
 	return carrier[Parent]

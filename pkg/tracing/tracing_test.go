@@ -115,7 +115,7 @@ func TestCollectorAway(t *testing.T) {
 	}
 }
 
-// What ingest tells is what the writer is told, and what a producer left is linked to.
+// What ingest injects the writer extracts, and what a producer left is linked to.
 func TestContextsTravel(t *testing.T) {
 	_, address := listen(t)
 	tracer, err := Open(t.Context(), &Config{Endpoint: address, Insecure: true}, "waybill-test", slog.Default())
@@ -124,20 +124,20 @@ func TestContextsTravel(t *testing.T) {
 	}
 	defer tracer.Close()
 	ctx, span := tracer.Start(t.Context(), "settle", time.Now())
-	told := Tell(ctx)
-	below, ok := Told(context.Background(), told)
+	parent := Inject(ctx)
+	below, ok := Extract(context.Background(), parent)
 	if got := trace.SpanContextFromContext(below); !ok || got.TraceID() != span.SpanContext().TraceID() ||
 		got.SpanID() != span.SpanContext().SpanID() || !got.IsSampled() {
-		t.Errorf("told %q: %v", told, got)
+		t.Errorf("parent %q: %v", parent, got)
 	}
-	if links := Linked(told, "vendor=1"); len(links) != 1 ||
+	if links := Linked(parent, "vendor=1"); len(links) != 1 ||
 		links[0].SpanContext.SpanID() != span.SpanContext().SpanID() ||
 		links[0].SpanContext.TraceState().Get("vendor") != "1" {
 		t.Errorf("linked to %v", links)
 	}
 	for _, nothing := range []string{"", "00-0-0-0", "no trace", strings.Repeat("0", 55), "00-" +
 		strings.Repeat("g", 52)} {
-		if _, ok := Told(t.Context(), nothing); ok || len(Linked(nothing, "")) > 0 {
+		if _, ok := Extract(t.Context(), nothing); ok || len(Linked(nothing, "")) > 0 {
 			t.Errorf("%q names a span", nothing)
 		}
 	}

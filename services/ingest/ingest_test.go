@@ -162,7 +162,7 @@ func TestRun(t *testing.T) {
 
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
 	kafkatest.Eventually(t, "health", func() bool {
-		return admin.Ask(t.Context(), c.Admin.Listen,
+		return admin.Ask(t.Context(), c.Admin.Listen, nil,
 			admin.IsReady) == nil
 	})
 	if ready := get(t, s.admin+"/readyz"); ready != "ok\n" {
@@ -267,7 +267,7 @@ func TestRunWaitsForEverything(t *testing.T) {
 		return strings.Contains(get(t, s.admin+"/readyz"), "brokers do not answer")
 	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	if err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady); err == nil ||
+	if err := admin.Ask(t.Context(), c.Admin.Listen, nil, admin.IsReady); err == nil ||
 		!strings.Contains(err.Error(), "not ready") {
 		t.Errorf("health: %v", err)
 	}

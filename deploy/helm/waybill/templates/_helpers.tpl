@@ -42,6 +42,35 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if eq .service "writer" }}7071{{ else }}7081{{ end -}}
 {{- end }}
 
+{{/* Ports of what the configuration has a service reach, beside the release's own pods, as those of a NetworkPolicy. */}}
+{{- define "waybill.egressPorts" -}}
+{{- $config := (index .root.Values .service).config -}}
+{{- $at := list (dig "tracing" "endpoint" "" $config) -}}
+{{- if eq .service "writer" -}}
+{{- $at = append $at (dig "bigquery" "endpoint" "grpc" "" $config | default "https://bigquerystorage.googleapis.com") -}}
+{{- $at = append $at (dig "bigquery" "endpoint" "rest" "" $config | default "https://bigquery.googleapis.com") -}}
+{{- else -}}
+{{- $at = concat $at $config.kafka.brokers (dig "registry" "urls" list $config) (dig "writer" "endpoints" list $config) -}}
+{{- range $oauth := list (dig "kafka" "sasl" "oauth" dict $config) (dig "registry" "oauth" dict $config) -}}
+{{- if $oauth.provider -}}
+{{- $at = append $at ($oauth.token_url | default "https://oauth2.googleapis.com") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $ports := list -}}
+{{- range $address := $at -}}
+{{- if $address -}}
+{{- $host := regexReplaceAll "^[a-z]+://([^/]*).*$" $address "${1}" -}}
+{{- if regexMatch ":[0-9]+$" $host -}}
+{{- $ports = append $ports (regexFind "[0-9]+$" $host) -}}
+{{- else -}}
+{{- $ports = append $ports (hasPrefix "http://" $address | ternary "80" "443") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+[{{ range $i, $port := $ports | uniq | sortAlpha }}{{ if $i }}, {{ end }}{port: {{ $port }}, protocol: TCP}{{ end }}]
+{{- end }}
+
 {{/* The configuration file: what the chart knows, and the values over it. */}}
 {{- define "waybill.config" -}}
 {{- $values := index .root.Values .service -}}

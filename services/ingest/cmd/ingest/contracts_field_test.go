@@ -111,6 +111,20 @@ func TestContractsOfTheField(t *testing.T) {
 			[]string{`{"filter":[{"operator":"NOT","condition":{"operator":"EXISTS"}}]}`},
 			"", 0,
 		},
+		// A payload that is one of several objects, and one with the schema beside it, as Kafka Connect's JsonConverter
+		// writes them.
+		{"j_umbrella", "", nil, `alternatives of the schema have it with different types, long and string`, 1},
+		{
+			"j_umbrella", "columns: {size: {type: JSON}}",
+			[]string{`{"lunch":"soup","size":2,"snow":null}`, `{"lunch":null,"size":"deep","snow":0.5}`}, "", 0,
+		},
+		{
+			"j_connectjson", "payload_path: payload",
+			[]string{`{"id":1,"at":"2026-02-28 13:05:00.25 UTC","note":null}`, `null`}, "", 0,
+		},
+		{
+			"j_connectdec", "", []string{`{"a":"1.23","i":null}`, `{"a":"12345678901234567000","i":5}`}, "", 0,
+		},
 		{
 			"j_connectdec", "columns: {a: {type: NUMERIC}}",
 			[]string{`{"a":"1.23","i":null}`, `{"a":"12345678901234567000","i":5}`},

@@ -16,7 +16,7 @@ import (
 )
 
 type explainCmd struct {
-	asked
+	query
 	Timeout time.Duration `default:"1m" placeholder:"TIME" help:"Read Kafka for at most so long (${default})."`
 	Output  string        `short:"o" enum:"table,json" default:"table" help:"table or json (${default})."`
 	Record  string        `arg:"" name:"topic/partition/offset" help:"The record."`
@@ -140,7 +140,7 @@ func (c *explainCmd) told(ctx context.Context, of deadletter.Place) (*adminv1.Ex
 		Local: c.Local, Topic: of.Topic, Partition: of.Partition, Offset: of.Offset,
 	})
 	if err != nil {
-		return nil, toldBy(err)
+		return nil, remoteError(err)
 	}
 	return told, nil
 }

@@ -90,7 +90,7 @@ func (c *tapCmd) Run(ctx context.Context, std cli.Streams) error {
 		}
 	}
 	if !errors.Is(err, io.EOF) && ctx.Err() == nil {
-		return toldBy(err)
+		return remoteError(err)
 	}
 	c.sum(std.Err, shown, counts)
 	if shown == 0 {
@@ -99,8 +99,8 @@ func (c *tapCmd) Run(ctx context.Context, std cli.Streams) error {
 	return nil
 }
 
-// toldBy is an error of a process that was asked.
-func toldBy(err error) error {
+// remoteError is an error of a process that was queried.
+func remoteError(err error) error {
 	s := status.Convert(err)
 	if s.Code().String() == "Unavailable" {
 		return fmt.Errorf("%s; is an ingest running there? --process names another one", s.Message())

@@ -10,7 +10,7 @@ import (
 )
 
 type topCmd struct {
-	asked
+	query
 	Once   bool   `help:"Print the tables once. Exit status 1: one is stale; 2: wrong usage."`
 	Output string `short:"o" enum:"table,json" default:"table" help:"With --once: table or json."`
 }
@@ -29,9 +29,9 @@ Exit status: 0, with --once also no table is stale; 1 one is, or nobody answers;
 // Run shows.
 func (c *topCmd) Run(ctx context.Context, std cli.Streams) error {
 	if !c.Once {
-		return watch(ctx, &c.asked)
+		return watch(ctx, &c.query)
 	}
-	r, err := ask(ctx, &c.asked, &adminv1.ListTablesRequest{Local: c.Local}, adminv1.AdminServiceClient.ListTables)
+	r, err := ask(ctx, &c.query, &adminv1.ListTablesRequest{Local: c.Local}, adminv1.AdminServiceClient.ListTables)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (c *topCmd) Run(ctx context.Context, std cli.Streams) error {
 func stale(t *adminv1.Table) bool { return t.GetState() == adminv1.State_STATE_STALE }
 
 type planCmd struct {
-	asked
+	query
 	Output string `short:"o" enum:"table,json" default:"table" help:"table or json."`
 }
 
@@ -69,7 +69,7 @@ Exit status: 0 shown, 1 nobody answers, 2 wrong usage.`
 
 // Run shows.
 func (c *planCmd) Run(ctx context.Context, std cli.Streams) error {
-	r, err := ask(ctx, &c.asked, &adminv1.GetFleetRequest{Local: c.Local}, adminv1.AdminServiceClient.GetFleet)
+	r, err := ask(ctx, &c.query, &adminv1.GetFleetRequest{Local: c.Local}, adminv1.AdminServiceClient.GetFleet)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (c *planCmd) Run(ctx context.Context, std cli.Streams) error {
 }
 
 type eventsCmd struct {
-	asked
+	query
 	Topic     string `placeholder:"TOPIC" help:"Only of this topic."`
 	Partition *int32 `placeholder:"N" help:"Only of this partition of the topic."`
 	Filter    string `placeholder:"TEXT" help:"Only events that contain this."`
@@ -104,7 +104,7 @@ Exit status: 0 shown, also where there are none, 1 nobody answers, 2 wrong usage
 
 // Run shows.
 func (c *eventsCmd) Run(ctx context.Context, std cli.Streams) error {
-	r, err := ask(ctx, &c.asked, &adminv1.ListEventsRequest{
+	r, err := ask(ctx, &c.query, &adminv1.ListEventsRequest{
 		Local: c.Local, Topic: c.Topic, Partition: c.Partition, Filter: c.Filter, Limit: c.Limit,
 	}, adminv1.AdminServiceClient.ListEvents)
 	if err != nil {

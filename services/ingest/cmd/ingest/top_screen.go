@@ -18,7 +18,7 @@ import (
 const topEvery = 2 * time.Second
 
 // watch shows the fleet until q.
-func watch(ctx context.Context, a *asked) error {
+func watch(ctx context.Context, a *query) error {
 	client, conn, err := a.dial()
 	if err != nil {
 		return err

@@ -155,65 +155,6 @@ func (c *Column) CheckText(text []byte) (reason string) {
 	return reason
 }
 
-// AppendText appends the column's text that a text becomes. Not for columns whose values are numbers.
-func (c *Column) AppendText(dst, text []byte) (_ []byte, reason string) {
-	switch c.Type {
-	case Numeric, BigNumeric:
-		return c.appendDecimal(dst, text)
-	case Time:
-		micros, rest, _, ok := ReadClock(text)
-		if !ok || len(rest) > 0 {
-			return dst, fmt.Sprintf("%.60q is no time such as 13:05:00.25", text)
-		}
-		return AppendTime(dst, micros), ""
-	case DateTime:
-		m, reason := ReadMoment(text)
-		micros, ok := m.Micros()
-		if reason != "" || m.HasZone || !ok {
-			return dst, fmt.Sprintf("%.60q is no date and time such as 2026-02-28 13:05:00.25, years 1 to 9999", text)
-		}
-		return AppendDateTime(dst, micros), ""
-	}
-	if reason := c.CheckText(text); reason != "" {
-		return dst, reason
-	}
-	return append(dst, text...), ""
-}
-
-// Number is the column's number that a text becomes.
-func (c *Column) Number(text []byte) (v int64, reason string) {
-	m, reason := ReadMoment(text)
-	if c.Type == Date {
-		if reason != "" || m.HasClock || m.HasZone {
-			return 0, fmt.Sprintf("%.60q is no date such as 2026-02-28, years 1 to 9999", text)
-		}
-		return m.Days, ""
-	}
-	micros, ok := m.Micros()
-	if reason != "" || !ok {
-		return 0, fmt.Sprintf("%.60q is no timestamp such as 2026-02-28T13:05:00.25+01:00, years 1 to 9999", text)
-	}
-	return micros, ""
-}
-
-// NumberOf is the column's number that a whole number becomes.
-func (c *Column) NumberOf(v int64) (_ int64, reason string) {
-	if c.Type == Date && c.Unit == Auto {
-		if v < MinDays || v > MaxDays {
-			return 0, "the date " + strconv.FormatInt(v, 10) + " is out of BigQuery's range, years 1 to 9999"
-		}
-		return v, ""
-	}
-	micros, ok := ToMicros(v, c.Unit)
-	switch {
-	case !ok:
-		return 0, TimestampReason
-	case c.Type == Date:
-		return floorDiv(micros, DayMicros), ""
-	}
-	return micros, ""
-}
-
 // Wire is how the column's values are written in the row.
 func (c *Column) Wire() protowire.Type {
 	switch {
@@ -233,28 +174,6 @@ func (c *Column) Float(text []byte) (v float64, reason string) {
 		return 0, fmt.Sprintf("%.60q is no number of a FLOAT", string(text))
 	}
 	return v, ""
-}
-
-// AppendNumber appends the column's text that a whole number becomes. Not for columns whose values are numbers.
-func (c *Column) AppendNumber(dst []byte, v int64) (_ []byte, reason string) {
-	switch c.Type {
-	case Time:
-		micros, ok := ToMicros(v, c.Unit)
-		if !ok || micros < 0 || micros >= DayMicros {
-			return dst, "the time is not within a day"
-		}
-		return AppendTime(dst, micros), ""
-	case DateTime:
-		micros, ok := ToMicros(v, c.Unit)
-		if !ok {
-			return dst, TimestampReason
-		}
-		return AppendDateTime(dst, micros), ""
-	case Numeric, BigNumeric:
-		var digits [20]byte
-		return c.appendDecimal(dst, strconv.AppendInt(digits[:0], v, 10))
-	}
-	return strconv.AppendInt(dst, v, 10), ""
 }
 
 func floorDiv(v, by int64) int64 {

@@ -1,6 +1,6 @@
 package decode
 
-import "google.golang.org/protobuf/encoding/protowire"
+import "fmt"
 
 // Beyond is what becomes of dates and times that are far away.
 type Beyond uint8
@@ -76,26 +76,18 @@ func (c *Column) OfNumber(v int64) (micros int64, ok, before bool) {
 // OfText is the moment of a text, for Far. The reason says why it is none, its range apart.
 func (c *Column) OfText(text []byte) (micros int64, ok, before bool, reason string) {
 	m, reason := ReadMoment(text)
-	if reason == TimestampReason { // the year 0
-		return 0, false, true, ""
-	}
-	if reason == "" && (c.Type == Date && (m.HasClock || m.HasZone) || c.Type == DateTime && m.HasZone) {
-		reason = "the text is no " + c.Type.String()
-	}
 	micros, ok = m.Micros()
-	return micros, ok, m.Days < 0, reason
-}
-
-// AppendMoment appends a moment as the row has it in the column: the bytes behind the tag.
-func (c *Column) AppendMoment(dst []byte, micros int64) []byte {
-	switch c.Type {
-	case Date:
-		return protowire.AppendVarint(dst, uint64(floorDiv(micros, DayMicros)))
-	case Timestamp:
-		return protowire.AppendVarint(dst, uint64(micros))
+	switch {
+	case reason == TimestampReason: // the year 0
+		return 0, false, true, ""
+	case reason == "" && (c.Type != Date || !m.HasClock && !m.HasZone) && (c.Type != DateTime || !m.HasZone):
+		return micros, ok, m.Days < 0, ""
+	case c.Type == Date:
+		return 0, false, false, fmt.Sprintf("%.60q is no date such as 2026-02-28, years 1 to 9999", string(text))
+	case c.Type == DateTime:
+		return 0, false, false, fmt.Sprintf("%.60q is no date and time such as 2026-02-28 13:05:00.25, years 1 to 9999",
+			string(text))
 	}
-	at := len(dst)
-	dst = AppendDateTime(append(dst, 0), micros)
-	dst[at] = byte(len(dst) - at - 1)
-	return dst
+	return 0, false, false, fmt.Sprintf("%.60q is no timestamp such as 2026-02-28T13:05:00.25+01:00, years 1 to 9999",
+		string(text))
 }

@@ -27,6 +27,11 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s: %s at byte %d: %s", e.Contract, e.Field, e.Offset, e.Reason)
 }
 
+// Refuse is an Error about a payload where no single field is at fault.
+func (o *Options) Refuse(offset int, reason string) *Error {
+	return &Error{Contract: o.Contract, Field: o.Payload, Offset: offset, Reason: reason}
+}
+
 // SchemaError says why a schema cannot be compiled, and where in it.
 type SchemaError struct {
 	// Field is the path of the field at fault, with [] for the items of an array and the entries of a map.
@@ -35,8 +40,10 @@ type SchemaError struct {
 	Reason string
 }
 
-// Misfit is a SchemaError: why a schema cannot be compiled, at the path of a field.
-func Misfit(field, reason string) *SchemaError { return &SchemaError{Field: field, Reason: reason} }
+// FaultAt is a SchemaError: why a schema cannot be compiled, at the path of a field.
+func FaultAt(field, reason string) *SchemaError {
+	return &SchemaError{Field: field, Reason: reason}
+}
 
 func (e *SchemaError) Error() string { return e.Field + ": " + e.Reason }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
 	"unsafe"
 )
 
@@ -79,7 +80,7 @@ func (w *wkt) shapes() string {
 		word := w.word()
 		at := -1
 		for i := range brackets {
-			if equalFold(word, brackets[i].name) {
+			if name := brackets[i].name; len(word) == len(name) && strings.EqualFold(string(word), name) {
 				at = i
 			}
 		}
@@ -89,7 +90,7 @@ func (w *wkt) shapes() string {
 		}
 		start = w.at
 		switch word := w.word(); {
-		case equalFold(word, "EMPTY"):
+		case len(word) == len("EMPTY") && strings.EqualFold(string(word), "EMPTY"):
 		case len(word) > 0:
 			w.at = start
 			return "neither ( nor EMPTY; BigQuery's shapes have two dimensions"
@@ -116,18 +117,6 @@ func (w *wkt) shapes() string {
 			return "neither a comma nor the end of the collection"
 		}
 	}
-}
-
-func equalFold(word []byte, name string) bool {
-	if len(word) != len(name) {
-		return false
-	}
-	for i, c := range word {
-		if c&^0x20 != name[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // points reads lists of points in that many brackets: one point only, or points that may have brackets of their own.

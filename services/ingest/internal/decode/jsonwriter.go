@@ -25,7 +25,7 @@ var JSONNestingReason = fmt.Sprintf("it is nested deeper than %d levels", MaxJSO
 // Reset starts a new text.
 func (w *JSONWriter) Reset() { w.Text, w.depth = w.Text[:0], 0 }
 
-// Trim lets go of memory that only a huge text needed.
+// Trim releases memory that only a huge text needed.
 func (w *JSONWriter) Trim() { w.Text = Trim(w.Text) }
 
 // next separates what comes from what was before: each value ends with another byte than these.

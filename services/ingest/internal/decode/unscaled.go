@@ -1,9 +1,19 @@
 package decode
 
 import (
+	"fmt"
 	"math"
 	"math/bits"
 )
+
+// AppendScaled appends the decimal text of a number with a scale of its own, as AppendUnscaled does. A scale outside of
+// 0 to BigNumericScale could be made up for by zeros only, which writers have no reason to write: it is refused.
+func AppendScaled(dst, number []byte, scale int64) (_ []byte, reason string) {
+	if scale < 0 || scale > BigNumericScale {
+		return dst, fmt.Sprintf("the scale %d of the decimal is not within 0 and %d", scale, BigNumericScale)
+	}
+	return AppendUnscaled(dst, number, BigNumericWhole+int(scale), int(scale))
+}
 
 // AppendUnscaled appends the decimal text of a big-endian two's-complement number with scale digits behind the point.
 // One of more digits than its precision is refused.

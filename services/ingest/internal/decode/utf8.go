@@ -9,21 +9,12 @@ import (
 // InvalidUTF8 is the reason of an Error about text that is none.
 const InvalidUTF8 = jsonscan.InvalidUTF8
 
-// runeLen is the length of the character that text starts with; 0 when it is none.
-func runeLen(text []byte) int {
-	r, n := utf8.DecodeRune(text)
-	if r == utf8.RuneError && n < 2 {
-		return 0
-	}
-	return n
-}
-
 // firstInvalid is where text stops being UTF-8; its length when all is.
 func firstInvalid(text []byte) int {
 	at := 0
 	for at < len(text) {
-		n := runeLen(text[at:])
-		if n == 0 {
+		r, n := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && n < 2 {
 			break
 		}
 		at += n

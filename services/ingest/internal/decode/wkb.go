@@ -19,6 +19,9 @@ func AppendWKB(dst, shape []byte) (_ []byte, reason string) {
 	return w.out, reason
 }
 
+// NoShapeReason says that a shape is null where there is no null.
+const NoShapeReason = "a shape without wkb among the items: BigQuery has no null in a REPEATED column"
+
 // SRIDReason says why a shape of a reference system is no GEOGRAPHY; empty if it is one, or none is given.
 func SRIDReason(srid int64) string {
 	if srid == 0 || srid == 4326 {

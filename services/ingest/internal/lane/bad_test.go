@@ -37,7 +37,7 @@ func TestLetterNamesTheFault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &builder{
-				contracts: faulty{err: tt.err}, budget: NewBudget(1 << 20),
+				contracts: faulty{err: tt.err}, budget: NewBudget(1 << 20).Account("orders"),
 				limits: limits{batchRows: 10, batchBytes: 1 << 20},
 				routes: 1, replay: replay{remaining: make([]uint64, 1)},
 			}

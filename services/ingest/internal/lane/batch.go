@@ -71,7 +71,7 @@ type block struct {
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
-func newBatch(routes int, budget *Budget, now time.Time, first int64) *batch {
+func newBatch(routes int, budget *Account, now time.Time, first int64) *batch {
 	b := batches.Get().(*batch)
 	b.transit = &transit{budget: budget}
 	if cap(b.blocks) < routes {
@@ -115,7 +115,7 @@ func (b *batch) message() *lanewire.Append {
 		}
 	}
 	a := &lanewire.Append{
-		Sequence: b.sequence, EndPosition: b.end, Blocks: make([]lanewire.Block, 0, n), Trace: b.traced.told(),
+		Sequence: b.sequence, EndPosition: b.end, Blocks: make([]lanewire.Block, 0, n), Trace: b.traced.traceparent(),
 	}
 	for i := range b.blocks {
 		b.blocks[i].seal()

@@ -1,96 +1,68 @@
 package lane
 
 import (
-	"container/list"
-	"context"
 	"sync"
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/saturation"
 )
 
-// Budget bounds the bytes that all lanes of a process hold in records and batches. It is first come, first served. Safe
-// for concurrent use; its lock is never held across I/O.
+// Budget bounds the bytes that all lanes of a process hold in records and batches. Lanes take them from the account of
+// their topic, which sees to it that one topic leaves some to the others. Safe for concurrent use; its lock is never
+// held across I/O.
 type Budget struct {
 	size int64
 
-	mu      sync.Mutex
-	used    int64
-	waiting list.List // of *waiter, oldest first
+	mu       sync.Mutex
+	used     int64
+	accounts map[string]*Account
+	// lanes are those of all accounts.
+	lanes int
+	// waiting are the accounts for which somebody waits; turn counts those who ever have.
+	waiting []*Account
+	turn    uint64
 	// blocked is how long some lane has waited.
 	blocked saturation.Blocked
 }
 
-type waiter struct {
-	bytes   int64
-	granted chan struct{}
-}
-
 // NewBudget makes a budget of a number of bytes.
-func NewBudget(size int64) *Budget { return &Budget{size: max(size, 1)} }
+func NewBudget(size int64) *Budget {
+	return &Budget{size: max(size, 1), accounts: make(map[string]*Account)}
+}
 
 // Size is the budget's, in bytes.
 func (b *Budget) Size() int64 { return b.size }
 
-// Cost is what bytes count as: no more than the whole budget, so that what is larger gets through alone.
-func (b *Budget) Cost(bytes int64) int64 { return min(bytes, b.size) }
-
-// Try takes bytes if they are there and nobody waits for any.
-func (b *Budget) Try(bytes int64) bool {
+// Account is the one of a topic; it is made by whoever asks first.
+func (b *Budget) Account(topic string) *Account {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.waiting.Len() > 0 || b.used+bytes > b.size {
-		return false
-	}
-	b.used += bytes
-	return true
+	return b.account(topic)
 }
 
-// Acquire takes bytes, at most Cost of anything, and waits for them until ctx ends.
-func (b *Budget) Acquire(ctx context.Context, bytes int64) error {
-	if b.Try(bytes) {
-		return nil
+func (b *Budget) account(topic string) *Account {
+	a := b.accounts[topic]
+	if a == nil {
+		a = &Account{budget: b}
+		b.accounts[topic] = a
 	}
-	w := &waiter{bytes: bytes, granted: make(chan struct{})}
-	b.mu.Lock()
-	place := b.waiting.PushBack(w)
-	b.blocked.Set(true)
-	b.grant()
-	b.mu.Unlock()
-	select {
-	case <-w.granted:
-		return nil
-	case <-ctx.Done():
-	}
+	return a
+}
+
+// join says that a topic has one lane more, and leave that it has one less.
+func (b *Budget) join(topic string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	select {
-	case <-w.granted:
-		// It came at the same moment: give it back.
-		b.used -= bytes
-	default:
-		b.waiting.Remove(place)
-	}
-	b.grant()
-	return context.Cause(ctx)
+	b.account(topic).lanes++
+	b.lanes++
 }
 
-// Add takes bytes that exist already, also beyond the size: whoever acquires next waits longer.
-func (b *Budget) Add(bytes int64) {
+func (b *Budget) leave(topic string) {
 	b.mu.Lock()
-	b.used += bytes
-	b.mu.Unlock()
-}
-
-// Release gives bytes back.
-func (b *Budget) Release(bytes int64) {
-	if bytes == 0 {
-		return
-	}
-	b.mu.Lock()
-	b.used -= bytes
-	b.grant()
-	b.mu.Unlock()
+	defer b.mu.Unlock()
+	b.account(topic).lanes--
+	b.lanes--
+	b.grant() // what is left may be alone
 }
 
 // Used is how many bytes are taken.
@@ -107,15 +79,32 @@ func (b *Budget) Waited() time.Duration {
 	return b.blocked.Sum()
 }
 
+// next is the account that is served next: of those that may have what they wait for, the one that holds least. While
+// there is no room for that, nobody is served who holds as much, so that a large record gets its turn. It is nil when
+// all who wait have their share.
+func (b *Budget) next() *Account {
+	var next *Account
+	for _, a := range b.waiting {
+		if !a.within(a.first().bytes) {
+			continue
+		}
+		if next == nil || a.used < next.used || a.used == next.used && a.first().turn < next.first().turn {
+			next = a
+		}
+	}
+	return next
+}
+
+// grant serves all who can be served.
 func (b *Budget) grant() {
-	defer func() { b.blocked.Set(b.waiting.Len() > 0) }()
-	for front := b.waiting.Front(); front != nil; front = b.waiting.Front() {
-		w := front.Value.(*waiter)
-		if b.used+w.bytes > b.size {
+	for len(b.waiting) > 0 {
+		a := b.next()
+		if a == nil || b.used+a.first().bytes > b.size {
 			return
 		}
-		b.used += w.bytes
-		b.waiting.Remove(front)
+		w := a.first()
+		a.take(w.bytes)
+		a.remove(a.waiting.Front())
 		close(w.granted)
 	}
 }

@@ -11,26 +11,27 @@ import (
 func TestTheBudgetCountsHowLongLanesWaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(10)
-		b.Add(10)
+		a := b.Account("orders")
+		a.Add(10)
 		time.Sleep(time.Second)
 		if waited := b.Waited(); waited != 0 {
 			t.Errorf("%v, and nobody waits", waited)
 		}
 		done := make(chan error)
-		go func() { done <- b.Acquire(t.Context(), 5) }()
+		go func() { done <- a.Acquire(t.Context(), 5) }()
 		time.Sleep(time.Second)
 		if waited := b.Waited(); waited != time.Second {
 			t.Errorf("%v while one waits", waited)
 		}
 		time.Sleep(time.Second)
-		b.Release(10)
+		a.Release(10)
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		if err := b.Acquire(ctx, 6); err == nil {
+		if err := a.Acquire(ctx, 6); err == nil {
 			t.Error("there was no room")
 		}
 		time.Sleep(time.Hour)
@@ -44,23 +45,24 @@ func TestTheBudgetCountsHowLongLanesWaited(t *testing.T) {
 func TestTheBudgetCountsFromTheFirstWhoWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(10)
-		if b.Try(11) || !b.Try(10) || b.Try(1) {
+		a := b.Account("orders")
+		if a.Try(11) || !a.Try(10) || a.Try(1) {
 			t.Fatal("bounds")
 		}
-		b.Release(10)
+		a.Release(10)
 		if waited := b.Waited(); waited != 0 {
 			t.Errorf("%v, and nobody has waited", waited)
 		}
-		b.Add(10)
+		a.Add(10)
 		done := make(chan error, 2)
 		for range 2 {
-			go func() { done <- b.Acquire(t.Context(), 5) }()
+			go func() { done <- a.Acquire(t.Context(), 5) }()
 			time.Sleep(time.Second)
 		}
 		if waited := b.Waited(); waited != 2*time.Second {
 			t.Errorf("%v since the first one waits", waited)
 		}
-		b.Release(10)
+		a.Release(10)
 		for range 2 {
 			if err := <-done; err != nil {
 				t.Error(err)

@@ -48,7 +48,7 @@ func newLimits(c Config, l *lanev1.Limits) limits {
 // builder lays records down as batches. It does no I/O.
 type builder struct {
 	contracts Contracts
-	budget    *Budget
+	budget    *Account
 	limits    limits
 	routes    int
 	replay    replay
@@ -69,7 +69,7 @@ type builder struct {
 }
 
 // cost is what a record counts in the budget: itself and a row of about its size.
-func cost(b *Budget, r *record.Record) int64 { return b.Cost(2 * int64(r.Size())) }
+func cost(a *Account, r *record.Record) int64 { return a.Cost(2 * int64(r.Size())) }
 
 // take adds a record to the batch. taken is false when the batch is full: the record comes again after it. The error is
 // a reader that goes back.

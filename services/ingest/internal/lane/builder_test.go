@@ -20,7 +20,7 @@ func (*sized) AppendRow(dst []byte, r *record.Record, _ int64) ([]byte, error) {
 func laying(t *testing.T, l limits, key string, sizes ...int) (b *builder, taken []bool) {
 	t.Helper()
 	b = &builder{
-		contracts: &sized{}, budget: NewBudget(1 << 30), limits: l, routes: 2,
+		contracts: &sized{}, budget: NewBudget(1 << 30).Account("orders"), limits: l, routes: 2,
 		replay: replay{remaining: make([]uint64, 2)},
 	}
 	for i, n := range sizes {
@@ -88,18 +88,18 @@ func TestBadRecordsFillABatch(t *testing.T) {
 func TestAccountsOfATake(t *testing.T) {
 	b, _ := laying(t, limits{rowBytes: 1 << 20, blockBytes: 1 << 20, batchBytes: 1 << 20, batchRows: 10}, "ignore", 500)
 	b.budget.Add(10_000) // paid by the reader
-	before := b.budget.Used()
+	before := b.budget.budget.Used()
 	given := -b.owed
 	if given <= 0 {
 		t.Fatalf("an ignored record gives back %d", given)
 	}
 	b.balance()
-	if got := before - b.budget.Used(); got != given || b.owed != 0 {
+	if got := before - b.budget.budget.Used(); got != given || b.owed != 0 {
 		t.Errorf("%d given back of %d", got, given)
 	}
 	b.owed = 700
 	b.balance()
-	if got := b.budget.Used() - (before - given); got != 700 || b.owed != 0 {
+	if got := b.budget.budget.Used() - (before - given); got != 700 || b.owed != 0 {
 		t.Errorf("%d taken of 700", got)
 	}
 }
@@ -118,7 +118,7 @@ func TestBlocksOfAnAppend(t *testing.T) {
 		"rows, and dropped": {rows: [3]uint32{1, 0, 0}, dropped: [3]uint32{2, 0, 1}, want: []uint32{0, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBatch(3, NewBudget(1000), time.Now(), -1)
+			b := newBatch(3, NewBudget(1000).Account("orders"), time.Now(), -1)
 			for i := range b.blocks {
 				b.blocks[i].rows, b.blocks[i].dropped = test.rows[i], test.dropped[i]
 			}
@@ -187,7 +187,7 @@ func TestSegmentsGrow(t *testing.T) {
 // A row goes into the current segment while there is room for one of about its size, and into a new one otherwise; an
 // empty segment is given back.
 func TestReserve(t *testing.T) {
-	b := newBatch(1, NewBudget(1<<20), time.Now(), -1)
+	b := newBatch(1, NewBudget(1<<20).Account("orders"), time.Now(), -1)
 	k := &b.blocks[0]
 	first := k.reserve(100)
 	if k.reserve(cap(*first)) != first {

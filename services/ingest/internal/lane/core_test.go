@@ -83,28 +83,29 @@ func TestWindow(t *testing.T) {
 func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(100)
-		if b.Cost(1000) != 100 || !b.Try(60) || b.Try(50) {
+		a := b.Account("orders")
+		if a.Cost(1000) != 100 || !a.Try(60) || a.Try(50) {
 			t.Fatal("bounds")
 		}
 		order := make(chan string, 2)
-		go func() { _ = b.Acquire(t.Context(), 100); order <- "large"; b.Release(100) }()
+		go func() { _ = a.Acquire(t.Context(), 100); order <- "large"; a.Release(100) }()
 		synctest.Wait()
-		go func() { _ = b.Acquire(t.Context(), 1); order <- "small"; b.Release(1) }()
+		go func() { _ = a.Acquire(t.Context(), 1); order <- "small"; a.Release(1) }()
 		ctx, cancel := context.WithCancel(t.Context())
 		gone := make(chan error)
-		go func() { gone <- b.Acquire(ctx, 100) }()
+		go func() { gone <- a.Acquire(ctx, 100) }()
 		synctest.Wait()
 		cancel()
 		if <-gone == nil {
 			t.Error("acquired though cancelled")
 		}
-		b.Add(70)
-		b.Release(60)
+		a.Add(70)
+		a.Release(60)
 		synctest.Wait()
 		if len(order) != 0 {
 			t.Error("granted beyond the size")
 		}
-		b.Release(70)
+		a.Release(70)
 		if first := <-order; first != "large" {
 			t.Error("the small one went first: the large one could wait for ever")
 		}
@@ -131,7 +132,7 @@ func TestReplayRefusesNonsense(t *testing.T) {
 // Laying down a row allocates nothing once pools are warm.
 func TestTakingARowAllocatesNothing(t *testing.T) {
 	b := builder{
-		contracts: &plainContracts{}, budget: NewBudget(1 << 30), routes: 2,
+		contracts: &plainContracts{}, budget: NewBudget(1 << 30).Account("orders"), routes: 2,
 		replay: replay{remaining: make([]uint64, 2)},
 		limits: newLimits(DefaultConfig(), &lanev1.Limits{
 			BlockBytes: 9 << 20, WindowBytes: 64 << 20,
@@ -166,7 +167,7 @@ func TestSettledRecordsAreReleased(t *testing.T) {
 	for _, settled := range []bool{true, false} {
 		c := &kindContracts{}
 		b := builder{
-			contracts: c, budget: NewBudget(1 << 30), routes: 2,
+			contracts: c, budget: NewBudget(1 << 30).Account("orders"), routes: 2,
 			replay: replay{remaining: []uint64{0, 1}, pending: 1, leftOut: []int64{2}},
 			limits: newLimits(DefaultConfig(), &lanev1.Limits{
 				BlockBytes: 9 << 20, WindowBytes: 64 << 20,

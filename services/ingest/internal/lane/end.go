@@ -96,7 +96,7 @@ func (c *call) release() {
 // dropRecords gives up the records that are in no window.
 func (c *call) dropRecords() {
 	for i := c.next; i < len(c.part.records); i++ {
-		c.lane.Budget.Release(cost(c.lane.Budget, &c.part.records[i]))
+		c.builder.budget.Release(cost(c.builder.budget, &c.part.records[i]))
 	}
 	c.dropChunk()
 	if c.builder.batch != nil {
@@ -114,7 +114,7 @@ func (c *call) dropChunk() {
 
 // let releases a batch.
 func (c *call) let(b *batch) {
-	c.lane.Budget.Release(b.charge + b.rowCharge)
+	b.transit.budget.Release(b.charge + b.rowCharge)
 	b.transit.settle()
 	b.recycle()
 }

@@ -108,12 +108,17 @@ func (l *Lane) begin() {
 	l.board.mu.Unlock()
 	l.board.update(func(s *Status) { s.Topic, s.Partition = topic, number })
 	l.board.moved(-1, -1)
+	l.Budget.join(topic)
 	l.Metrics.add(l)
 }
+
+// account is where the lane takes from the budget.
+func (l *Lane) account() *Account { return l.Budget.Account(l.Partition.Topic()) }
 
 func (l *Lane) end() {
 	l.board.enter(Ended)
 	l.Metrics.remove(l)
+	l.Budget.leave(l.Partition.Topic())
 }
 
 // afterCall does what the end of a call asks for and waits before the next one, which a pause cuts short.

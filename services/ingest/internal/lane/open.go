@@ -101,7 +101,7 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 		from: from.Position, sentEnd: from.Position, first: -1,
 		ledger: ledger{newest: opening},
 		builder: builder{
-			contracts: l.Contracts, budget: l.Budget, limits: limits, routes: len(routes), replay: replay,
+			contracts: l.Contracts, budget: l.account(), limits: limits, routes: len(routes), replay: replay,
 			next: from.Position, traces: newSampler(l), skips: skips, orders: &l.orders,
 		},
 		tells: opened.GetTraces(),

@@ -85,7 +85,7 @@ func (r *reading) close() {
 // run reads until ctx ends, reading fails, records want contracts that have grown, or none come for a while: then it
 // says that it is idle, and the owner runs it again when the source has more.
 func (r *reading) run(ctx context.Context) {
-	l, out, budget := r.lane, r.out, r.lane.Budget
+	l, out, budget := r.lane, r.out, r.lane.account()
 	defer func() {
 		if ctx.Err() != nil { // what is fetched already is of no use any more
 			r.close()
@@ -155,7 +155,7 @@ const waitShare = 64
 
 // pay takes the budget for all the records, or waits for that of the first ones. Before it waits it says so: then the
 // owner sends what it has, because what it has may be what the budget is spent on.
-func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<- chunk) (n int, paid int64, ok bool) {
+func pay(ctx context.Context, budget *Account, records []record.Record, out chan<- chunk) (n int, paid int64, ok bool) {
 	for i := range records {
 		paid += cost(budget, &records[i])
 	}

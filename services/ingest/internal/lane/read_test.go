@@ -19,7 +19,7 @@ func TestPayWaitsForWhatMakesABatch(t *testing.T) {
 	for i := range records {
 		records[i].Value = make([]byte, 100)
 	}
-	one := cost(NewBudget(1<<30), &records[0])
+	one := cost(NewBudget(1<<30).Account("orders"), &records[0])
 	for name, test := range map[string]struct {
 		share int64
 		want  int
@@ -32,7 +32,7 @@ func TestPayWaitsForWhatMakesABatch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := NewBudget(test.share * waitShare)
+				b := NewBudget(test.share * waitShare).Account("orders")
 				b.Add(b.Size())
 				out := make(chan chunk, 1)
 				got := make(chan int, 1)
@@ -94,7 +94,7 @@ func TestReaderAsksForWhatComes(t *testing.T) {
 		}
 	}
 	g := &yielding{sizes: []int{1000, 1000, 5, 5}}
-	l := &Lane{Contracts: &choosy{}, Budget: NewBudget(1 << 30)}
+	l := &Lane{Partition: &spot{}, Contracts: &choosy{}, Budget: NewBudget(1 << 30)}
 	out := make(chan chunk, 10)
 	(&reading{lane: l, out: out, reader: g}).run(t.Context())
 	if diff := cmp.Diff([]int{idleRecords, busyRecords, busyRecords, idleRecords, idleRecords}, g.asked); diff != "" {
@@ -109,7 +109,7 @@ func TestReaderAsksForWhatComes(t *testing.T) {
 		putStore(p.store)
 	}
 	// In parts, the store comes with the last one.
-	one := cost(l.Budget, &record.Record{Value: make([]byte, 100)})
+	one := cost(l.account(), &record.Record{Value: make([]byte, 100)})
 	l.Budget = NewBudget(2 * one)
 	ctx, cancel := context.WithCancel(t.Context())
 	parts := make(chan chunk)
@@ -121,7 +121,7 @@ func TestReaderAsksForWhatComes(t *testing.T) {
 		if !p.starved {
 			stores = append(stores, p.store != nil)
 		}
-		l.Budget.Release(int64(len(p.records)) * one)
+		l.account().Release(int64(len(p.records)) * one)
 	}
 	cancel()
 	if diff := cmp.Diff([]bool{false, false, true}, stores); diff != "" {

@@ -35,7 +35,7 @@ func quietCall(t *testing.T) *call {
 		committed: make(chan error, 1), lettered: make(chan error, 1), panicked: make(chan error, 3),
 		chunks: make(chan chunk), messages: make(chan any),
 		builder: builder{
-			contracts: l.Contracts, budget: budget, limits: limits, routes: 2,
+			contracts: l.Contracts, budget: budget.Account("orders"), limits: limits, routes: 2,
 			replay: replay{remaining: make([]uint64, 2)},
 		},
 	}
@@ -52,7 +52,7 @@ func (c *call) taken(t *testing.T, kinds ...string) {
 			Topic: "orders", Offset: c.builder.next, TimestampMicros: 1000 + c.builder.next, Key: []byte(kind),
 			Value: []byte("v"),
 		}
-		c.lane.Budget.Add(cost(c.lane.Budget, r)) // which is the reader's to pay
+		c.builder.budget.Add(cost(c.builder.budget, r)) // which is the reader's to pay
 		if taken, err := c.builder.take(r, time.Now()); !taken || err != nil {
 			t.Fatal(taken, err)
 		}

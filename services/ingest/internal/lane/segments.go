@@ -12,7 +12,7 @@ import (
 // them is written to the connection, what they hold of the budget is given back. Until the batch is settled its records
 // alone count, which is half of it.
 type transit struct {
-	budget   *Budget
+	budget   *Account
 	segments atomic.Int64
 	charge   atomic.Int64
 }

@@ -12,12 +12,13 @@ import (
 func charged(t *testing.T, budget *Budget) (b *batch, records, rows int64) {
 	t.Helper()
 	builder := &builder{
-		contracts: &plainContracts{}, budget: budget, routes: 2, replay: replay{remaining: make([]uint64, 2)},
+		contracts: &plainContracts{}, budget: budget.Account("orders"), routes: 2,
+		replay: replay{remaining: make([]uint64, 2)},
 		limits: limits{rowBytes: 1 << 20, blockBytes: 1 << 20, batchBytes: 1 << 20, batchRows: 100},
 	}
 	for i := range int64(20) {
 		r := record.Record{Offset: i, Value: bytes.Repeat([]byte{'a'}, 1000)}
-		if err := budget.Acquire(t.Context(), cost(budget, &r)); err != nil {
+		if err := builder.budget.Acquire(t.Context(), cost(builder.budget, &r)); err != nil {
 			t.Fatal(err)
 		}
 		if taken, err := builder.take(&r, time.Now()); !taken || err != nil {

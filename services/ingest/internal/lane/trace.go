@@ -144,12 +144,12 @@ func (t *traced) sent(b *batch, tells bool) {
 	var ctx context.Context
 	ctx, t.settle = t.tracer.Start(t.ctx, "settle", b.sent)
 	if tells {
-		t.parent = tracing.Tell(ctx)
+		t.parent = tracing.Inject(ctx)
 	}
 }
 
-// told is what the writer is told; empty for nothing.
-func (t *traced) told() string {
+// traceparent is what the writer gets; empty for nothing.
+func (t *traced) traceparent() string {
 	if t == nil {
 		return ""
 	}

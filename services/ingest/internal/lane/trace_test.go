@@ -30,7 +30,8 @@ func tracedLane(oneIn int) (l *Lane, spans *tracetest.SpanRecorder) {
 // tracedBuilder lays down with a sampler that picks the next row.
 func tracedBuilder(l *Lane, c Contracts) *builder {
 	b := &builder{
-		contracts: c, budget: NewBudget(1 << 30), routes: 2, replay: replay{remaining: make([]uint64, 2)},
+		contracts: c, budget: NewBudget(1 << 30).Account("orders"), routes: 2,
+		replay: replay{remaining: make([]uint64, 2)},
 		limits: newLimits(DefaultConfig(), &lanev1.Limits{}), traces: newSampler(l),
 	}
 	b.traces.left = 0
@@ -96,7 +97,7 @@ func TestTraceOfARow(t *testing.T) {
 	if s := top.Status(); s.Code != codes.Unset {
 		t.Errorf("status %v", s)
 	}
-	ctx, ok := tracing.Told(context.Background(), told)
+	ctx, ok := tracing.Extract(context.Background(), told)
 	if !ok || trace.SpanContextFromContext(ctx).SpanID() != byName["settle"].SpanContext().SpanID() {
 		t.Errorf("the writer is told %q", told)
 	}

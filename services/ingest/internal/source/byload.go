@@ -21,7 +21,7 @@ func (b *byLoad) Name() string { return AssignLoad }
 // AssignmentData implements sarama.BalanceStrategy.
 func (b *byLoad) AssignmentData(string, map[string][]int32, int32) ([]byte, error) { return nil, nil }
 
-// Plan implements sarama.BalanceStrategy.
+// Plan implements sarama.BalanceStrategy. The members are the current owners.
 func (b *byLoad) Plan(
 	members map[string]sarama.ConsumerGroupMemberMetadata, topics map[string][]int32,
 ) (sarama.BalanceStrategyPlan, error) {
@@ -32,7 +32,7 @@ func (b *byLoad) Plan(
 	for id, meta := range members {
 		m := assignment.Member{ID: id, Topics: meta.Topics}
 		holds := make(map[assignment.Partition]bool)
-		for _, tp := range wordOf(meta).holds {
+		for _, tp := range ownedBy(meta) {
 			p := assignment.Partition{Topic: tp.topic, Number: tp.partition}
 			holds[p] = true
 			m.Holds = append(m.Holds, p)

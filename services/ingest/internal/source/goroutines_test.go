@@ -26,7 +26,8 @@ func TestGoroutinesOfAClaim(t *testing.T) {
 	}
 	p.Close()
 	s := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) {
-		c.Kafka.SessionTimeout = config.Duration(45 * time.Second)
+		// Nobody is to be expelled on a busy machine.
+		c.Kafka.SessionTimeout, c.Kafka.RebalanceTimeout = config.Duration(time.Minute), config.Duration(2*time.Minute)
 	}), false)
 	defer s.stop()
 	readers := make([]lane.Reader, claims)

@@ -110,7 +110,11 @@ func startTopics(t *testing.T, c Config, hold bool, topics Topics, adjust ...fun
 		ended <- r.Run(ctx, topics, func(ctx context.Context, p lane.Partition) {
 			o := &owned{Partition: p, of: r, ctx: ctx, release: make(chan struct{}), done: make(chan struct{})}
 			defer close(o.done)
-			r.claims <- o
+			select {
+			case r.claims <- o:
+			case <-ctx.Done(): // of many that nobody takes, as after a session that ended unexpectedly
+				return
+			}
 			<-ctx.Done()
 			if hold {
 				select {

@@ -14,7 +14,9 @@ import (
 // owner has yet to drain it. Of two that name a partition, the one with the newer generation is its owner. That two
 // name it with the same generation does not happen; the first by id would be.
 //
-// Members that join with a new session of sarama's while they keep their claims name them in their report alone.
+// Members that join with a new session of sarama's while they keep their claims name them in their report alone. What
+// is returned has all of it in the protocol's field, and that is what a plan goes by: the reports are as old as they
+// were.
 func currentOwners(
 	members map[string]sarama.ConsumerGroupMemberMetadata,
 ) map[string]sarama.ConsumerGroupMemberMetadata {
@@ -59,24 +61,37 @@ type word struct {
 	generation int32
 }
 
-// wordOf reads what the protocol has for it, and our report where that has nothing.
+// wordOf reads what the protocol has for it, and our report: a claim of an earlier session that still drains is in the
+// report alone.
 func wordOf(meta sarama.ConsumerGroupMemberMetadata) word {
-	w := word{generation: generationOf(meta)}
-	for _, o := range meta.OwnedPartitions {
-		for _, p := range o.Partitions {
-			w.holds = append(w.holds, topicPartition{o.Topic, p})
-		}
-	}
-	if len(w.holds) > 0 {
+	w := word{holds: ownedBy(meta), generation: generationOf(meta)}
+	r, err := assignment.ParseReport(meta.UserData)
+	if err != nil {
 		return w
 	}
-	if r, err := assignment.ParseReport(meta.UserData); err == nil {
+	if len(w.holds) == 0 {
 		w.generation = r.Generation
-		for _, s := range r.Holds {
-			w.holds = append(w.holds, topicPartition{s.Topic, s.Number})
+	}
+	named := make(map[topicPartition]bool, len(w.holds))
+	for _, tp := range w.holds {
+		named[tp] = true
+	}
+	for _, s := range r.Holds {
+		if tp := (topicPartition{s.Topic, s.Number}); !named[tp] {
+			w.holds = append(w.holds, tp)
 		}
 	}
 	return w
+}
+
+// ownedBy are the partitions that a member names in the protocol's field.
+func ownedBy(meta sarama.ConsumerGroupMemberMetadata) (holds []topicPartition) {
+	for _, o := range meta.OwnedPartitions {
+		for _, p := range o.Partitions {
+			holds = append(holds, topicPartition{o.Topic, p})
+		}
+	}
+	return holds
 }
 
 // generationOf is the generation in which a member owned what it names: a field from version 2 of the metadata on
@@ -91,12 +106,12 @@ func generationOf(meta sarama.ConsumerGroupMemberMetadata) int32 {
 	return -1
 }
 
-// withhold takes out of a plan what another member holds: it is assigned once that one has drained it, and has joined
-// again without it.
+// withhold takes out of a plan what another one of the current owners holds: it is assigned once that one has drained
+// it, and has joined again without it.
 func withhold(plan sarama.BalanceStrategyPlan, members map[string]sarama.ConsumerGroupMemberMetadata) {
 	holder := make(map[topicPartition]string)
 	for id, meta := range members {
-		for _, tp := range wordOf(meta).holds {
+		for _, tp := range ownedBy(meta) {
 			holder[tp] = id
 		}
 	}

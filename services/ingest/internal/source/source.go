@@ -70,7 +70,7 @@ type Source struct {
 
 // New returns a source that has not yet done anything. reg may be nil.
 func New(config Config, log *slog.Logger, reg prometheus.Registerer) *Source {
-	saramaLog.Store(log)
+	saramaLog.To(log)
 	s := &Source{
 		config: config, log: log, metrics: NewMetrics(reg),
 		backoff: 100 * time.Millisecond, fenceGrace: time.Duration(config.Kafka.SessionTimeout),

@@ -16,17 +16,6 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/placement"
 )
 
-// Writers are where lanes are placed: *writers.Fleet.
-type Writers interface {
-	// Names are those of the writers, and their addresses. Address is that of one by either; empty when there is none.
-	Names() []string
-	Address(writer string) string
-	// Move sends a lane of this ingest to a writer by its address; see writers.Fleet.
-	Move(topic string, partition int32, address, why string, try bool) (from, to string, moves bool, err error)
-	// Settle has the lanes of this ingest move until they are even.
-	Settle()
-}
-
 // MoveLane implements adminv1.SteeringServiceServer.
 func (s *Server) MoveLane(ctx context.Context, r *adminv1.MoveLaneRequest) (*adminv1.MoveLaneResponse, error) {
 	act, err := steering.Check(r.GetAct())

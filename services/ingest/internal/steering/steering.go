@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/steering"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
+	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
 
 // Contracts are what an act may name.
@@ -39,7 +40,7 @@ type Server struct {
 	Pauses *pauses.Follower
 	Keep   func(ctx context.Context, words map[pauses.Lane]string) error
 	// Writers are where lanes are placed.
-	Writers Writers
+	Writers *writers.Fleet
 	// Reloads reads contracts again, and Lanes are those of this ingest.
 	Reloads Reloader
 	Lanes   Lanes

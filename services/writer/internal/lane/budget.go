@@ -96,7 +96,7 @@ func (b *Budget) charge(n int64, of *lane) *place {
 	p := &place{bytes: n, of: of, let: make(chan struct{})}
 	b.watch()
 	b.queue = append(b.queue, p)
-	b.blocked.Set(b.room != nil || len(b.queue) > 0)
+	b.blocked.Set(true)
 	return p
 }
 

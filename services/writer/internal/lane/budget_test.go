@@ -294,3 +294,71 @@ func TestRoomWakesAllWhoWait(t *testing.T) {
 	}
 	b.alarm.Stop()
 }
+
+// Somebody waits until the last one does no more, whichever of them it is: a reader, or a message that is not let in.
+func TestTheBudgetCountsToTheLastWhoWaits(t *testing.T) {
+	for name, test := range map[string]struct {
+		begin, end func(b *Budget) // of the wait
+	}{
+		"a reader, while something is given back": {func(b *Budget) {
+			b.charge(25, nil)
+			b.wait(nil)
+			b.release(5)
+		}, func(b *Budget) { b.release(20) }},
+		"a message, while too little is given back": {func(b *Budget) {
+			b.charge(10, nil)
+			b.charge(6, nil)
+			b.release(2)
+		}, func(b *Budget) { b.release(8) }},
+		"a message behind a reader that gave up": {func(b *Budget) {
+			b.charge(10, nil)
+			room := b.wait(nil)
+			b.charge(6, nil)
+			b.forgo(room)
+		}, func(b *Budget) { b.release(10) }},
+		"a reader that gives up, behind one that had none to give up": {func(b *Budget) {
+			b.forgo(nil)
+			b.charge(10, nil)
+			b.wait(nil)
+		}, func(b *Budget) { b.forgo(b.room) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := NewBudget(10)
+				test.begin(b)
+				time.Sleep(time.Second)
+				if waited := b.Waited(); waited != time.Second {
+					t.Errorf("%v after a second", waited)
+				}
+				test.end(b)
+				time.Sleep(time.Hour)
+				if waited := b.Waited(); waited != time.Second {
+					t.Errorf("%v when nobody has waited any more for an hour", waited)
+				}
+			})
+		})
+	}
+}
+
+// Patience is that of the first who waits: a message that comes to wait beside a reader does not prolong it.
+func TestReliefCountsFromTheFirstWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, began := NewBudget(10), time.Now()
+		var relieved time.Duration
+		b.relieve = func() {
+			if relieved == 0 {
+				relieved = time.Since(began)
+			}
+		}
+		b.charge(10, nil)
+		b.wait(nil)
+		time.Sleep(patience * 3 / 5)
+		b.charge(6, nil)
+		time.Sleep(patience)
+		if relieved != patience {
+			t.Errorf("relief after %v, want %v", relieved, patience)
+		}
+		b.release(10)
+		time.Sleep(2 * patience) // the alarm ends
+	})
+}

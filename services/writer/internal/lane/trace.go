@@ -25,7 +25,7 @@ func (l *lane) trace(parent string, b *batch, received time.Time) *traced {
 	if !l.service.Tracer.Enabled() {
 		return nil
 	}
-	ctx, ok := tracing.Told(context.Background(), parent)
+	ctx, ok := tracing.Extract(context.Background(), parent)
 	if !ok {
 		return nil
 	}

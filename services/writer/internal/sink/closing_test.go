@@ -79,7 +79,7 @@ func TestCloseWhileConnecting(t *testing.T) {
 		synctest.Wait()
 		closed := make(chan struct{})
 		go func() { defer close(closed); b.Close() }()
-		synctest.Wait()
+		time.Sleep(2 * blockedFor) // there is no connection yet that could be blocked
 		close(let)
 		<-closed
 		if dials != 1 || testutil.CollectAndCount(s.metrics.faults) != 0 {

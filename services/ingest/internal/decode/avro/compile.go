@@ -40,7 +40,7 @@ type compiler struct {
 func (c *compiler) payload(s *Schema, reader *typ, r *shape.Node) (*program, error) {
 	path := decode.PathOf(c.options.Payload)
 	if s.root.kind != kindRecord {
-		return nil, decode.Misfit(path.String(), "the schema is of type "+s.root.kind.String()+
+		return nil, decode.FaultAt(path.String(), "the schema is of type "+s.root.kind.String()+
 			", a payload is a record")
 	}
 	record := func(w *typ) error {
@@ -70,7 +70,7 @@ func newCompiler(o *decode.Options) *compiler {
 // step bounds the work of compiling.
 func (c *compiler) step(path *decode.Path) error {
 	if c.steps++; c.steps > c.most {
-		return decode.Misfit(path.String(), "the schema is too large")
+		return decode.FaultAt(path.String(), "the schema is too large")
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func (c *compiler) here() int32 { return int32(len(c.ops)) }
 // record compiles the fields of a record, in the order they are read.
 func (c *compiler) record(w *typ, r *shape.Node, path *decode.Path) error {
 	if c.open[w] {
-		return decode.Misfit(path.String(), "the type "+w.name+" contains itself; a table has a fixed shape")
+		return decode.FaultAt(path.String(), "the type "+w.name+" contains itself; a table has a fixed shape")
 	}
 	c.open[w] = true
 	defer delete(c.open, w)
@@ -139,7 +139,7 @@ func (c *compiler) missing(f *shape.Node, path *decode.Path) error {
 		if f.Nullable {
 			return nil
 		}
-		return decode.Misfit(path.String(), c.origin+" lacks the field, and the contract's schema gives it no default")
+		return decode.FaultAt(path.String(), c.origin+" lacks the field, and the contract's schema gives it no default")
 	}
 	if err := c.step(path); err != nil {
 		return err
@@ -243,7 +243,7 @@ func (c *compiler) value(w *typ, r *shape.Node, number int32, path *decode.Path)
 		return nil
 	case w.kind == kindArray && r.Kind == shape.Array:
 		if c.leastBytes(w.items) == 0 {
-			return decode.Misfit(path.String(), emptyReason)
+			return decode.FaultAt(path.String(), emptyReason)
 		}
 		return c.loop(path, func() error { return c.item(w.items, r.Parts[0], number, path.Items()) })
 	case w.kind == kindMap && r.Kind == shape.Map:

@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
@@ -90,29 +91,26 @@ type container struct {
 }
 
 func (c *container) fail(at int, reason string) error {
-	return &decode.Error{
-		Contract: c.d.plan.options.Contract, Field: c.d.plan.options.Payload, Offset: at,
-		Reason: "object container file: " + reason,
-	}
+	return c.d.plan.options.Refuse(at, "object container file: "+reason)
 }
 
 // text reads a length and that many bytes.
 func (c *container) text() ([]byte, error) {
-	n, next := length(c.src, c.p)
-	if next < 0 {
-		return nil, c.fail(c.p, lengthReason(n, next))
+	value, next, reason := sized(c.src, c.p)
+	if reason != "" {
+		return nil, c.fail(c.p, reason)
 	}
-	c.p = next + n
-	return c.src[next:c.p], nil
+	c.p = next
+	return value, nil
 }
 
 func (c *container) number() (int64, error) {
-	v, next := readVarint(c.src, c.p)
+	v, next := decode.Varint(c.src, c.p)
 	if next < 0 {
 		return 0, c.fail(c.p, varintReason(next))
 	}
 	c.p = next
-	return unzigzag(v), nil
+	return protowire.DecodeZigZag(v), nil
 }
 
 // header reads the metadata map.

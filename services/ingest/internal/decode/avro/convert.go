@@ -2,7 +2,6 @@ package avro
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -46,25 +45,26 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 		return out, o, p, prog.ranges[in.arg].Check(out[m.messages[m.nm-1].start:o])
 
 	case opText:
-		n, start := length(src, p)
-		if start < 0 {
-			return out, o, p, lengthReason(n, start)
+		value, next, reason := sized(src, p)
+		if reason == "" {
+			out, o, reason = m.put(prog.cells[in.arg], out, o, value)
 		}
-		out, o, reason = m.put(prog.cells[in.arg], out, o, src[start:start+n])
-		return out, o, start + n, reason
+		return out, o, next, reason
 
 	case opDecimal:
 		d := &prog.decimals[in.arg]
-		n, start := d.size, p
-		if n < 0 {
-			if n, start = length(src, p); start < 0 {
-				return out, o, p, lengthReason(n, start)
-			}
-		} else if len(src)-p < n {
-			return out, o, p, endReason
+		var value []byte
+		if d.size < 0 {
+			value, next, reason = sized(src, p)
+		} else if next = p + d.size; next > len(src) {
+			reason = endReason
+		} else {
+			value = src[p:next]
 		}
-		next = start + n
-		if text, reason = appendDecimal(text, src[start:next], d); reason == "" && d.cell != nil {
+		if reason != "" {
+			return out, o, p, reason
+		}
+		if text, reason = appendDecimal(text, value, d); reason == "" && d.cell != nil {
 			m.scratch = text
 			out, o, reason = m.put(d.cell, out, o, text)
 			return out, o, next, reason
@@ -94,14 +94,14 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 		return out, o, next, ""
 
 	case opNumber:
-		v, after := readVarint(src, p)
+		v, after := decode.Varint(src, p)
 		switch {
 		case after < 0:
 			return out, o, p, varintReason(after)
 		case in.jump != 0 && v > math.MaxUint32:
 			return out, o, p, intReason
 		}
-		row, reason := prog.cells[in.arg].AppendNumber(out[:o], unzigzag(v), &m.Taken)
+		row, reason := prog.cells[in.arg].AppendNumber(out[:o], protowire.DecodeZigZag(v), &m.Taken)
 		return row[:cap(row)], len(row), after, reason
 
 	case opDuration:
@@ -113,12 +113,10 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 		next = p + durationBytes
 
 	case opBigDecimal:
-		n, start := length(src, p)
-		if start < 0 {
-			return out, o, p, lengthReason(n, start)
+		var value []byte
+		if value, next, reason = sized(src, p); reason == "" {
+			text, reason = appendBigDecimal(text, value)
 		}
-		text, reason = appendBigDecimal(text, src[start:start+n])
-		next = start + n
 	}
 	if reason != "" {
 		return out, o, p, reason
@@ -142,20 +140,9 @@ func appendBigDecimal(dst, value []byte) (_ []byte, reason string) {
 	if start < 0 {
 		return dst, malformed
 	}
-	u, end := readVarint(value, start+n)
+	u, end := decode.Varint(value, start+n)
 	if end != len(value) {
 		return dst, malformed
 	}
-	return appendScaled(dst, value[start:start+n], unzigzag(u))
-}
-
-// appendScaled appends the text of a number with a scale of its own. A scale outside of these bounds could be made up
-// for by zeros only, which writers have no reason to write.
-func appendScaled(dst, number []byte, scale int64) (_ []byte, reason string) {
-	if scale < 0 || scale > decode.BigNumericScale {
-		return dst, fmt.Sprintf("the scale %d of the decimal is not within 0 and %d", scale, decode.BigNumericScale)
-	}
-	return appendDecimal(dst, number, &decimalType{
-		precision: decode.BigNumericWhole + int(scale), scale: int(scale),
-	})
+	return decode.AppendScaled(dst, value[start:start+n], protowire.DecodeZigZag(u))
 }

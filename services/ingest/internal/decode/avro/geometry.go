@@ -17,6 +17,7 @@ type geometry struct {
 	types     []*typ
 	names     []string
 	wkb, srid int // of the parts; srid is -1 where there is none
+	item      bool
 }
 
 // isGeometry says that a type is such a shape.
@@ -37,12 +38,12 @@ func plainOf(t *typ) *typ {
 }
 
 // geometry compiles a shape.
-func (c *compiler) geometry(w *typ, _ *shape.Node, number int32, path *decode.Path) {
+func (c *compiler) geometry(w *typ, r *shape.Node, number int32, path *decode.Path) {
 	if !isGeometry(w) {
 		c.fail(c.origin+"'s "+w.String()+" has no wkb, which a GEOGRAPHY is made of", path)
 		return
 	}
-	g := geometry{wkb: w.field("wkb"), srid: w.field("srid")}
+	g := geometry{wkb: w.field("wkb"), srid: w.field("srid"), item: r == c.bare}
 	if g.srid >= 0 && plainOf(w.fields[g.srid].typ).kind != kindInt {
 		g.srid = -1
 	}
@@ -69,20 +70,23 @@ func (m *machine) appendGeometry(g *geometry, dst, src []byte, p int) (_ []byte,
 			continue
 		}
 		if t.kind == kindUnion {
-			branch, at := readVarint(value, 0)
+			branch, at := decode.Varint(value, 0)
 			if t, value = t.branches[branch>>1], value[at:]; t.kind == kindNull {
 				continue
 			}
 		}
 		if i == g.srid {
-			v, _ := readVarint(value, 0)
-			srid = unzigzag(v)
+			v, _ := decode.Varint(value, 0)
+			srid = protowire.DecodeZigZag(v)
 			continue
 		}
 		_, start := length(value, 0)
 		wkb = value[start:]
 	}
-	if wkb == nil {
+	switch {
+	case wkb == nil && g.item:
+		return dst, p, false, decode.NoShapeReason
+	case wkb == nil:
 		return dst, p, true, ""
 	}
 	if reason = decode.SRIDReason(srid); reason == "" {

@@ -39,6 +39,22 @@ func TestGeometry(t *testing.T) {
 			t.Errorf("%x: %s, want %s", in, got, want)
 		}
 	}
+	// A list has no null to stand for a shape that is none: it must not get shorter.
+	list := compileWith(t, recordOf(`{"name":"x","type":{"type":"array","items":`+debeziumPoint+`}}`),
+		decode.Columns{"x": {Type: decode.Geography}})
+	item := func(shape string) string { return datum(shape, "\x00")[1:] }
+	null := doubled(1) + doubled(2) + "\x00\x00"
+	for in, want := range map[string]string{
+		"\x04" + item(wkb) + item(wkb) + "\x00":              `x:"POINT(13.25 52.5)" x:"POINT(13.25 52.5)"`,
+		"\x04" + item(wkb) + null + "\x00":                   "!p.x[1] at byte 41: a shape without wkb among the items",
+		"\x02" + item("01030000000100000000000000") + "\x00": "!a part of the shape is empty",
+	} {
+		got := text(t, list, in)
+		if reason, refused := strings.CutPrefix(want, "!"); refused && !strings.Contains(got, reason) ||
+			!refused && got != want {
+			t.Errorf("%x: %s, want %s", in, got, want)
+		}
+	}
 	d := p.NewDecoder()
 	var row []byte
 	var err error

@@ -41,7 +41,9 @@ var titled = []struct{ what, schema, note string }{
 	{
 		"Connect Decimal as text",
 		`{"type":"string","title":"org.apache.kafka.connect.data.Decimal","connect.type":"bytes",` +
-			`"connect.parameters":{"scale":"2"}}`, "base64 of the digits, as it is: have the converter write numbers",
+			`"connect.parameters":{"scale":"2"}}`,
+		"base64 of the digits, as it is: its scale is in the schema alone, and may change. Have the converter write " +
+			"numbers",
 	},
 	{
 		"Connect bytes", `{"type":"string","connect.type":"bytes"}`,
@@ -55,7 +57,13 @@ var titled = []struct{ what, schema, note string }{
 		"Debezium VariableScaleDecimal",
 		`{"type":"object","title":"io.debezium.data.VariableScaleDecimal","properties":{"scale":{"type":"integer"},` +
 			`"value":{"type":"string","connect.type":"bytes"}}}`,
-		"as it is: `columns: {x: {type: JSON}}` keeps it together",
+		"base64 of the digits; a scale of 0 to 38. `columns:` makes NUMERIC, STRING or FLOAT of it, RECORD keeps it",
+	},
+	{
+		"Debezium Point, Geometry, Geography",
+		`{"type":"object","title":"io.debezium.data.geometry.Point","properties":{"wkb":{"type":"string",` +
+			`"connect.type":"bytes"},"srid":{"type":"integer"}}}`,
+		"as they are; `columns: {x: {type: GEOGRAPHY}}` makes one of `wkb`, base64, where `srid` is 4326 or none",
 	},
 	{"a schema of no type, or of several", `{"title":"any"}`, ""},
 }

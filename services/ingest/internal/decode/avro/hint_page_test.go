@@ -29,7 +29,8 @@ Connect's AvroConverter writes it, 'title' in JSON Schema, as its JsonSchemaConv
 in the schema says more and goes before it; fields that 'event_id' and 'event_time' name stay what the schema says, and
 so do the branches of a union. 'connect.version', 'connect.type' and 'connect.parameters' have no say. 'hints: ignore'
 of a contract makes nothing of all this: for a table that has the columns of the type map already. In 'columns:' the
-type INTEGER does so for one whole number, RECORD for one record.
+type INTEGER does so for one whole number, RECORD for one record. A decimal's default that is base64,
+such as 'AA==', and that 'connect.default' has too, is read as Kafka Connect meant it.
 
 | Avro, by 'connect.name' | column | a value | without hints | |
 |---|---|---|---|---|

@@ -4,51 +4,46 @@ import (
 	"encoding/binary"
 	"math"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // What a contract makes a JSON column of is written while it is read past: the JSON that docs/types.md lists. A union's
 // value stands by itself, and what text stands for best is in quotes: decimals, bytes (base64), dates and times.
 
-// keys are those of a map.
-var keys = &skipped{kind: kindString, code: opSkipBytes, write: &typ{kind: kindString}}
+// textType is that of the keys of maps.
+var textType = &typ{kind: kindString}
 
 // brackets are those around the parts of a type.
 var brackets = map[kind][2]byte{kindRecord: {'{', '}'}, kindMap: {'{', '}'}, kindArray: {'[', ']'}}
 
 // open and close write what stands around the parts of a value, if it is written.
 func (m *machine) open(s *skipped) (reason string) {
-	if s.write == nil {
+	if !s.write {
 		return ""
 	}
 	return m.json.Open(brackets[s.kind][0])
 }
 
 func (m *machine) close(s *skipped) {
-	if s.write != nil {
+	if s.write {
 		m.json.Close(brackets[s.kind][1])
 	}
 }
 
 // write writes a value without parts.
-func (m *machine) write(s *skipped, src []byte, p int) (next int, reason string) {
+func (m *machine) write(t *typ, src []byte, p int) (next int, reason string) {
 	w := &m.json
-	switch s.kind {
-	case kindNull:
+	if t.kind == kindNull {
 		w.Null()
 		return p, ""
-	case kindBoolean:
-		if p >= len(src) || src[p] > 1 {
-			return p, booleanReason
-		}
-		w.Bool(src[p] == 1)
-		return p + 1, ""
 	}
-	if next, reason = passScalar(s.code, s.arg, src, p); reason != "" {
+	if next, reason = passScalar(t, src, p); reason != "" {
 		return p, reason
 	}
-	t, start := s.write, p
-	if s.code == opSkipBytes {
+	start := p
+	if t.kind == kindString || t.kind == kindBytes {
 		_, start = length(src, p)
 	}
 	value := src[start:next]
@@ -58,15 +53,17 @@ func (m *machine) write(s *skipped, src []byte, p int) (next int, reason string)
 	case t.logical != logicalNone:
 		reason = m.writeLogical(t, value)
 	case t.kind == kindEnum:
-		u, _ := readVarint(value, 0)
+		u, _ := decode.Varint(value, 0)
 		w.Name(t.symbols[u>>1])
+	case t.kind == kindBoolean:
+		w.Bool(value[0] == 1)
 	case t.kind == kindFloat:
 		reason = w.Float(float64(math.Float32frombits(binary.LittleEndian.Uint32(value))), 32)
 	case t.kind == kindDouble:
 		reason = w.Float(math.Float64frombits(binary.LittleEndian.Uint64(value)), 64)
 	case t.kind == kindInt, t.kind == kindLong:
-		u, _ := readVarint(value, 0)
-		w.Int(unzigzag(u))
+		u, _ := decode.Varint(value, 0)
+		w.Int(protowire.DecodeZigZag(u))
 	default:
 		w.Bytes(value)
 	}
@@ -81,8 +78,8 @@ func (m *machine) writeLogical(t *typ, value []byte) (reason string) {
 	w := &m.json
 	switch moment := moments[t.logical]; {
 	case moment.kind != 0:
-		u, _ := readVarint(value, 0)
-		return writeMoment(w, t.logical, unzigzag(u), moment.unit)
+		u, _ := decode.Varint(value, 0)
+		return writeMoment(w, t.logical, protowire.DecodeZigZag(u), moment.unit)
 	case t.logical == logicalUUID && t.kind != kindFixed:
 		w.Bytes(value)
 		return ""

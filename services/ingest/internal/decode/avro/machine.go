@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
@@ -94,7 +96,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 		case opString, opBytes:
 			n, next := length(src, p)
 			if next < 0 {
-				return nil, m.fail(prog, pc, at, lengthReason(n, next))
+				return nil, m.fail(prog, pc, at, lengthReason(next))
 			}
 			if len(out)-o < n+slack {
 				out = room(out, o, n)
@@ -125,14 +127,14 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			if uint(p) < uint(len(src)) && src[p] < 0x80 {
 				v = uint64(src[p])
 				p++
-			} else if v, p = readVarint(src, p); p < 0 {
+			} else if v, p = decode.Varint(src, p); p < 0 {
 				return nil, m.fail(prog, pc, at, varintReason(p))
 			}
 			if in.code == opInt && v > math.MaxUint32 {
 				return nil, m.fail(prog, pc, at, intReason)
 			}
 			binary.LittleEndian.PutUint32(out[o:], in.tag)
-			o = decode.PutVarint(out, o+int(in.tagLen), uint64(unzigzag(v)))
+			o = decode.PutVarint(out, o+int(in.tagLen), uint64(protowire.DecodeZigZag(v)))
 
 		case opDouble:
 			if len(src)-p < 8 {
@@ -152,20 +154,16 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			binary.LittleEndian.PutUint32(out[o:], binary.LittleEndian.Uint32(src[p:]))
 			o, p = o+4, p+4
 
-		case opBoolean, opSkipBoolean:
+		case opBoolean:
 			if uint(p) >= uint(len(src)) {
 				return nil, m.fail(prog, pc, at, endReason)
 			}
 			if src[p] > 1 {
 				return nil, m.fail(prog, pc, at, booleanReason)
 			}
-			if in.code == opBoolean {
-				binary.LittleEndian.PutUint32(out[o:], in.tag)
-				o += int(in.tagLen)
-				out[o] = src[p]
-				o++
-			}
-			p++
+			o = putTag(out, o, in)
+			out[o] = src[p]
+			o, p = o+1, p+1
 
 		case opMessage:
 			binary.LittleEndian.PutUint32(out[o:], in.tag)
@@ -231,7 +229,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 
 		case opUnion:
 			var v uint64
-			if v, p = readVarint(src, p); p < 0 {
+			if v, p = decode.Varint(src, p); p < 0 {
 				return nil, m.fail(prog, pc, at, varintReason(p))
 			}
 			table := prog.unions[in.arg]
@@ -257,20 +255,22 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			return out[:o], nil
 
 		case opTakeTime:
-			v, next := readVarint(src, p)
+			v, next := decode.Varint(src, p)
 			if next < 0 {
 				break // the next instruction says why
 			}
-			if m.Taken.Micros, m.Taken.HasTime = decode.ToMicros(unzigzag(v), decode.Unit(in.arg)); !m.Taken.HasTime {
-				return nil, m.fail(prog, pc, at, decode.TimestampReason)
+			c := prog.cells[in.arg]
+			micros, ok, before := c.OfNumber(protowire.DecodeZigZag(v))
+			if reason := m.TakeTime(c.Dates, micros, ok, before); reason != "" {
+				return nil, m.fail(prog, pc, at, reason)
 			}
 			if then := &ops[pc]; then.code == opLong {
 				pc++
 				binary.LittleEndian.PutUint32(out[o:], then.tag)
-				o, p = decode.PutVarint(out, o+int(then.tagLen), uint64(unzigzag(v))), next
+				o, p = decode.PutVarint(out, o+int(then.tagLen), uint64(protowire.DecodeZigZag(v))), next
 			}
 
-		case opTakeIDString, opTakeIDNumber, opTakeIDEnum, opTakeIDUUID, opTakeTimeText, opTakeFar:
+		case opTakeID, opTakeTimeText:
 			if reason := m.take(prog, in, src, p); reason != "" {
 				return nil, m.fail(prog, pc, at, reason)
 			}
@@ -278,7 +278,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 		default:
 			var reason string
 			if out, o, p, reason = m.rare(prog, in, out, o, src, p); reason != "" {
-				if in.code == opSkipParts || in.code == opJSON {
+				if in.code == opSkip || in.code == opJSON {
 					at = p
 				}
 				return nil, m.fail(prog, pc, at, reason)
@@ -287,20 +287,20 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 	}
 }
 
-// block reads the head of the next block of an array or map; its result is negative as readVarint's, or tooMany.
+// block reads the head of the next block of an array or map; its result is negative as decode.Varint's, or tooMany.
 func (f *arrayFrame) block(src []byte, p int) int {
-	v, p := readVarint(src, p)
+	v, p := decode.Varint(src, p)
 	if p < 0 {
 		return p
 	}
-	count := unzigzag(v)
+	count := protowire.DecodeZigZag(v)
 	f.end = -1
 	if count < 0 {
 		// A negative count is followed by the size of the block in bytes.
-		if v, p = readVarint(src, p); p < 0 {
+		if v, p = decode.Varint(src, p); p < 0 {
 			return p
 		}
-		size := unzigzag(v)
+		size := protowire.DecodeZigZag(v)
 		if count = -count; size < 0 || size > int64(len(src)-p) || count < 0 {
 			return tooMany
 		}
@@ -321,7 +321,7 @@ func length(src []byte, p int) (n, next int) {
 	if uint(p) < uint(len(src)) && src[p] < 0x80 {
 		v = uint64(src[p])
 		p++
-	} else if v, p = readVarint(src, p); p < 0 {
+	} else if v, p = decode.Varint(src, p); p < 0 {
 		return 0, p
 	}
 	if v&1 != 0 {

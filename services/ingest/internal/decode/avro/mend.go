@@ -59,6 +59,9 @@ func (m *mender) parseTexts(texts []string) (*avro.Schema, error) {
 		}
 		trees[i] = m.schema(trees[i], "")
 	}
+	for i := range m.fields {
+		m.unpack(&m.fields[i])
+	}
 	for range 4 { // a default may rest on that of a field within
 		if !m.check() {
 			break

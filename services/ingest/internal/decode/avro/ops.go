@@ -48,21 +48,11 @@ const (
 	opJump
 
 	// Skipping: read, nothing written.
-	opSkipBoolean
-	opSkipInt
-	opSkipLong
-	opSkipBytes
-	opSkipFixed // arg: bytes
-	opSkipEnum  // arg: number of symbols
-	opSkipParts // arg: index of what is skipped
+	opSkip // arg: index of what is skipped
 
 	// Taking a copy of the next value for the envelope, without moving on.
-	opTakeIDString
-	opTakeIDNumber
-	opTakeIDEnum // arg: index of the enum
-	opTakeIDUUID
-	opTakeTime     // arg: a Unit
-	opTakeFar      // arg: index of the cell
+	opTakeID       // jump: the kind of the value; arg: index of the enum
+	opTakeTime     // arg: index of the cell
 	opTakeTimeText // arg: index of the cell
 )
 

@@ -99,7 +99,7 @@ func (s *Schema) TypeOf(payload []byte) (name []byte, null bool) {
 	if s.top.kind != kindUnion {
 		return s.names[0], false
 	}
-	v, next := readVarint(payload, 0)
+	v, next := decode.Varint(payload, 0)
 	if next < 0 || v&1 != 0 || v>>1 >= uint64(len(s.names)) {
 		return nil, false
 	}

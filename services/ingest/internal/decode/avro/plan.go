@@ -158,17 +158,12 @@ var singleObject = []byte{0xc3, 0x01}
 func (d *Decoder) single(dst, payload []byte) ([]byte, error) {
 	o, head := &d.plan.options, len(singleObject)+8
 	if len(payload) < head {
-		return dst, &decode.Error{
-			Contract: o.Contract, Field: o.Payload,
-			Reason: "single-object encoding (C3 01): the payload ends within the fingerprint",
-		}
+		return dst, o.Refuse(0, "single-object encoding (C3 01): the payload ends within the fingerprint")
 	}
 	if theirs := binary.LittleEndian.Uint64(payload[len(singleObject):]); theirs != d.plan.fingerprint {
-		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: fmt.Sprintf(
-			"single-object encoding (C3 01) of the schema with the "+
-				"fingerprint %016x; the contract's schema has %016x: give the contract the schema that the record "+
-				"was written with",
-			theirs, d.plan.fingerprint)}
+		return dst, o.Refuse(0, fmt.Sprintf("single-object encoding (C3 01) of the schema with the fingerprint %016x; "+
+			"the contract's schema has %016x: give the contract the schema that the record was written with", theirs,
+			d.plan.fingerprint))
 	}
 	row, e := d.machine.run(d.plan.program, dst, payload[head:])
 	if e != nil {

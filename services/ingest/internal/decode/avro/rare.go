@@ -4,10 +4,12 @@ import (
 	"encoding/binary"
 	"math"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// Failures beyond those of readVarint.
+// Failures beyond those of decode.Varint.
 const (
 	tooMany  = -3
 	negative = -4
@@ -23,7 +25,7 @@ const (
 )
 
 func varintReason(next int) string {
-	if next == tooLong {
+	if next == decode.VarintTooLong {
 		return "the number does not fit 64 bits"
 	}
 	return endReason
@@ -36,7 +38,7 @@ func blockReason(next int) string {
 	return varintReason(next)
 }
 
-func lengthReason(_, next int) string {
+func lengthReason(next int) string {
 	switch next {
 	case tooMany:
 		return "the length reaches past the end of the payload"
@@ -44,6 +46,15 @@ func lengthReason(_, next int) string {
 		return "the length is negative"
 	}
 	return varintReason(next)
+}
+
+// sized reads a length and that many bytes.
+func sized(src []byte, p int) (value []byte, next int, reason string) {
+	n, start := length(src, p)
+	if start < 0 {
+		return nil, p, lengthReason(start)
+	}
+	return src[start : start+n], start + n, ""
 }
 
 // failOut is fail about the innermost array itself, not an item of it.
@@ -71,13 +82,9 @@ func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p i
 	case opFail:
 		return out, o, p, prog.reasons[in.arg]
 
-	case opSkipInt, opSkipLong, opSkipBytes, opSkipFixed, opSkipEnum:
-		next, reason := passScalar(in.code, int(in.arg), src, p)
-		return out, o, next, reason
-	case opSkipParts:
+	case opSkip:
 		next, reason := m.pass(prog.skipped[in.arg], src, p, 0)
 		return out, o, next, reason
-
 	case opEnum:
 		s, next, reason := readSymbol(&prog.enums[in.arg], src, p)
 		if reason != "" {
@@ -103,16 +110,16 @@ func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p i
 		return m.convert(prog, in, out, o, src, p)
 
 	case opIntToFloat, opIntToDouble:
-		v, next := readVarint(src, p)
+		v, next := decode.Varint(src, p)
 		if next < 0 {
 			return out, o, p, varintReason(next)
 		}
 		o = putTag(out, o, in)
 		if in.code == opIntToFloat {
-			binary.LittleEndian.PutUint32(out[o:], math.Float32bits(float32(unzigzag(v))))
+			binary.LittleEndian.PutUint32(out[o:], math.Float32bits(float32(protowire.DecodeZigZag(v))))
 			return out, o + 4, next, ""
 		}
-		binary.LittleEndian.PutUint64(out[o:], math.Float64bits(float64(unzigzag(v))))
+		binary.LittleEndian.PutUint64(out[o:], math.Float64bits(float64(protowire.DecodeZigZag(v))))
 		return out, o + 8, next, ""
 	case opFloatToDouble:
 		if len(src)-p < 4 {
@@ -144,7 +151,7 @@ const symbolReason = "the enum has no such symbol"
 
 // readSymbol reads an enum.
 func readSymbol(table *symbols, src []byte, p int) (text string, next int, reason string) {
-	v, next := readVarint(src, p)
+	v, next := decode.Varint(src, p)
 	switch {
 	case next < 0:
 		return "", p, varintReason(next)

@@ -1,8 +1,6 @@
 package avro
 
 import (
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
@@ -11,7 +9,7 @@ import (
 // resolution has no rule. A logical type comes from the reader, its unit from the writer if both have one.
 func scalarOp(w *typ, column *shape.Node) (code opcode, ok bool) {
 	r := typeOf(column)
-	if column.Asked != nil && r.logical != logicalDecimal {
+	if column.Override != nil && r.logical != logicalDecimal {
 		return columnOp(w, r)
 	}
 	switch r.kind {
@@ -79,42 +77,35 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 		c.fail(c.incompatible(w, r), path)
 		return nil
 	}
-	asked := r.Asked
-	if code == opNumber && asked == nil {
-		asked = moment(w, r)
+	column := r.Override
+	if code == opNumber && column == nil {
+		column = moment(w, r)
 	}
 	c.take(w, r, path)
 	in := op{code: code}
-	wire := protowire.VarintType
 	switch code {
-	case opFloat, opIntToFloat:
-		wire = protowire.Fixed32Type
-	case opDouble, opFloatToDouble, opIntToDouble:
-		wire = protowire.Fixed64Type
-	case opString, opBytes, opUUID, opBigDecimal, opDuration:
-		wire = protowire.BytesType
 	case opText, opNumber:
-		in.arg, wire = c.cell(asked, r, number), asked.Wire()
+		in.arg = c.cell(column, r, number)
 		if w.kind == kindInt {
 			in.jump = 1
 		}
 	case opFixed:
-		wire, in.arg = protowire.BytesType, int32(w.size)
+		in.arg = int32(w.size)
 	case opDecimal:
 		t := typeOf(r)
 		d := decimalType{precision: t.precision, scale: t.scale, size: -1}
-		if wire = protowire.BytesType; w.kind == kindFixed {
+		if w.kind == kindFixed {
 			d.size = w.size
 		}
-		if asked != nil {
-			d.cell, wire = c.cells[c.cell(asked, r, number)], asked.Wire()
+		if column != nil {
+			d.cell = c.cells[c.cell(column, r, number)]
 		}
 		in.arg = int32(len(c.decimals))
 		c.decimals = append(c.decimals, d)
 	case opEnum:
-		wire, in.arg = protowire.BytesType, c.enum(w, r)
+		in.arg = c.enum(w, r)
 	}
-	c.emitTagged(in, number, wire, path)
+	c.emitTagged(in, number, r.Kind.Wire(), path)
 	return nil
 }
 
@@ -162,34 +153,23 @@ func (c *compiler) enum(w *typ, r *shape.Node) int32 {
 
 // take compiles the copy of a value that the envelope needs, if this is one.
 func (c *compiler) take(w *typ, r *shape.Node, path *decode.Path) {
-	in := op{}
 	if path.Is(c.options.EventIDPath()) {
-		switch w.kind {
-		case kindString, kindBytes:
-			in.code = opTakeIDString
-		case kindInt, kindLong:
-			in.code = opTakeIDNumber
-		case kindFixed:
-			in.code = opTakeIDUUID
-		case kindEnum:
-			in.code, in.arg = opTakeIDEnum, c.enum(w, r)
+		in := op{code: opTakeID, jump: int32(w.kind)}
+		if w.kind == kindEnum {
+			in.arg = c.enum(w, r)
 		}
 		c.emit(in, path)
 	}
-	if path.Is(c.options.EventTimePath()) {
-		if w.kind == kindString || w.kind == kindBytes {
-			c.emit(op{code: opTakeTimeText, arg: c.cell(r.Asked, r, r.Number)}, path)
-			return
-		}
-		unit := c.options.EventTimeUnit
-		if m := moments[w.logical]; m.kind == shape.Timestamp {
-			unit = m.unit
-		}
-		if c.options.Dates != nil {
-			c.emit(op{code: opTakeFar, arg: c.cell(&decode.Column{Type: decode.Timestamp, Unit: unit}, r, r.Number)},
-				path)
-			return
-		}
-		c.emit(op{code: opTakeTime, arg: int32(unit)}, path)
+	if !path.Is(c.options.EventTimePath()) {
+		return
 	}
+	if w.kind == kindString || w.kind == kindBytes {
+		c.emit(op{code: opTakeTimeText, arg: c.cell(r.Override, r, r.Number)}, path)
+		return
+	}
+	unit := c.options.EventTimeUnit
+	if m := moments[w.logical]; m.kind == shape.Timestamp {
+		unit = m.unit
+	}
+	c.emit(op{code: opTakeTime, arg: c.cell(&decode.Column{Type: decode.Timestamp, Unit: unit}, r, r.Number)}, path)
 }

@@ -181,7 +181,7 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 				(h.kind == kindInt && w.kind == kindLong || h.kind == kindFloat && w.kind == kindDouble):
 				return shape.Widens
 			}
-			return shape.Misfit
+			return shape.Conflicts
 		},
 		Branch: func(union, want *shape.Node) int { return matchBranch(typeOf(want), union) },
 		NewBranch: func(want *shape.Node) string {

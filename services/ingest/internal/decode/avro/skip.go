@@ -7,14 +7,12 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// skipped is a value that is read past. Values without parts are instructions of their own; the others are walked, type
-// by type: what they cost follows the schema's length, and not how often its types name each other. A type may contain
-// itself. What is written is read past as well, and put into JSON on the way.
+// skipped is a value that is read past, type by type: what it costs follows the schema's length, and not how often its
+// types name each other. A type may contain itself. What is written is read past as well, and put into JSON on the way.
 type skipped struct {
-	kind  kind
-	write *typ   // nil for what is not written
-	code  opcode // of a value without parts
-	arg   int    // of the instruction
+	typ   *typ
+	kind  kind // of the type; null for what takes no bytes and is not written
+	write bool
 	names []string
 	parts []*skipped // fields, branches, the items
 }
@@ -27,14 +25,9 @@ func (c *compiler) skip(w *typ, path *decode.Path) error {
 	if err := c.step(path); err != nil {
 		return err
 	}
-	s := c.skippedOf(w, false)
-	switch {
-	case s.kind == kindNull:
-	case s.code != opSkipParts:
-		c.emit(op{code: s.code, arg: int32(s.arg)}, path)
-	default:
+	if s := c.skippedOf(w, false); s.kind != kindNull {
 		c.program.skipped = append(c.program.skipped, s)
-		c.emit(op{code: opSkipParts, arg: int32(len(c.program.skipped) - 1)}, path)
+		c.emit(op{code: opSkip, arg: int32(len(c.program.skipped) - 1)}, path)
 	}
 	return nil
 }
@@ -51,31 +44,13 @@ func (c *compiler) skippedOf(w *typ, write bool) *skipped {
 	if s := c.passed[at]; s != nil {
 		return s
 	}
-	s := &skipped{kind: w.kind, code: opSkipParts}
+	s := &skipped{typ: w, kind: w.kind, write: write}
 	c.passed[at] = s
-	if write {
-		s.write = w
-	} else if c.leastBytes(w) == 0 {
+	if !write && c.leastBytes(w) == 0 {
 		s.kind = kindNull // no value of it takes any, or there is none
 		return s
 	}
 	switch w.kind {
-	case kindBoolean:
-		s.code = opSkipBoolean
-	case kindInt:
-		s.code = opSkipInt
-	case kindLong:
-		s.code = opSkipLong
-	case kindFloat:
-		s.code, s.arg = opSkipFixed, 4
-	case kindDouble:
-		s.code, s.arg = opSkipFixed, 8
-	case kindFixed:
-		s.code, s.arg = opSkipFixed, w.size
-	case kindString, kindBytes:
-		s.code = opSkipBytes
-	case kindEnum:
-		s.code, s.arg = opSkipEnum, len(w.symbols)
 	case kindRecord:
 		for i := range w.fields {
 			// What takes no bytes is left out: walking it would take time that no byte of the payload pays for.
@@ -114,31 +89,23 @@ func (m *machine) pass(s *skipped, src []byte, p, depth int) (next int, reason s
 	if depth > maxSkipDepth {
 		return p, fmt.Sprintf("it is nested deeper than %d levels", maxSkipDepth)
 	}
-	if s.write != nil {
+	if s.write {
 		if reason = m.json.Check(); reason != "" {
 			return p, reason
 		}
-		if s.code != opSkipParts || s.kind == kindNull {
-			return m.write(s, src, p)
+		if s.kind < kindRecord {
+			return m.write(s.typ, src, p)
 		}
 	}
 	switch s.kind {
 	case kindNull:
 		return p, ""
-	case kindBoolean:
-		if p >= len(src) {
-			return p, endReason
-		}
-		if src[p] > 1 {
-			return p, booleanReason
-		}
-		return p + 1, ""
 	case kindRecord:
 		if reason = m.open(s); reason != "" {
 			return p, reason
 		}
 		for i, part := range s.parts {
-			if s.write != nil {
+			if s.write {
 				m.json.Name(s.names[i])
 				m.json.Key()
 			}
@@ -150,7 +117,7 @@ func (m *machine) pass(s *skipped, src []byte, p, depth int) (next int, reason s
 		m.close(s)
 		return p, ""
 	case kindUnion:
-		v, after := readVarint(src, p)
+		v, after := decode.Varint(src, p)
 		switch {
 		case after < 0:
 			return p, varintReason(after)
@@ -161,7 +128,7 @@ func (m *machine) pass(s *skipped, src []byte, p, depth int) (next int, reason s
 	case kindArray, kindMap:
 		return m.passItems(s, src, p, depth)
 	}
-	return passScalar(s.code, s.arg, src, p)
+	return passScalar(s.typ, src, p)
 }
 
 // passItems reads past the items of an array or the entries of a map.
@@ -183,11 +150,11 @@ func (m *machine) passItems(s *skipped, src []byte, p, depth int) (next int, rea
 			name := ""
 			if s.kind == kindMap {
 				name = ".key"
-				if s.write != nil {
-					p, reason = m.write(keys, src, p)
+				if s.write {
+					p, reason = m.write(textType, src, p)
 					m.json.Key()
 				} else {
-					p, reason = passScalar(opSkipBytes, 0, src, p)
+					p, reason = passScalar(textType, src, p)
 				}
 			}
 			if reason == "" {
@@ -209,28 +176,36 @@ func (m *machine) passItems(s *skipped, src []byte, p, depth int) (next int, rea
 }
 
 // passScalar reads past a value without parts.
-func passScalar(code opcode, arg int, src []byte, p int) (next int, reason string) {
-	switch code {
-	case opSkipBytes:
-		n, next := length(src, p)
-		if next < 0 {
-			return p, lengthReason(n, next)
+func passScalar(t *typ, src []byte, p int) (next int, reason string) {
+	size := 0
+	switch t.kind {
+	case kindString, kindBytes:
+		_, next, reason = sized(src, p)
+		return next, reason
+	case kindFloat:
+		size = 4
+	case kindDouble:
+		size = 8
+	case kindFixed:
+		size = t.size
+	case kindBoolean:
+		if size = 1; p < len(src) && src[p] > 1 {
+			return p, booleanReason
 		}
-		return next + n, ""
-	case opSkipFixed:
-		if len(src)-p < arg {
-			return p, endReason
+	default:
+		v, next := decode.Varint(src, p)
+		switch {
+		case t.kind == kindEnum && (next < 0 || v&1 != 0 || v>>1 >= uint64(len(t.symbols))):
+			return p, symbolReason
+		case next < 0:
+			return p, varintReason(next)
+		case t.kind == kindInt && v > math.MaxUint32:
+			return p, intReason
 		}
-		return p + arg, ""
+		return next, ""
 	}
-	v, next := readVarint(src, p)
-	switch {
-	case code == opSkipEnum && (next < 0 || v&1 != 0 || v>>1 >= uint64(arg)):
-		return p, symbolReason
-	case next < 0:
-		return p, varintReason(next)
-	case code == opSkipInt && v > math.MaxUint32:
-		return p, intReason
+	if len(src)-p < size {
+		return p, endReason
 	}
-	return next, ""
+	return p + size, ""
 }

@@ -1,6 +1,8 @@
 package avro
 
 import (
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
@@ -33,19 +35,18 @@ func (c *compiler) variable(w *typ, r *shape.Node, number int32, path *decode.Pa
 		c.fail(c.origin+"'s "+w.String()+" cannot be read as the contract's "+variableName, path)
 		return
 	}
-	c.emitTagged(op{code: opVariable, arg: c.cell(r.Asked, r, number)}, number, r.Asked.Wire(), path)
+	c.emitTagged(op{code: opVariable, arg: c.cell(r.Override, r, number)}, number, r.Override.Wire(), path)
 }
 
 // appendVariable appends the text of a decimal with its scale before it, and says where it ends.
 func appendVariable(dst, src []byte, p int) (_ []byte, next int, reason string) {
-	u, p := readVarint(src, p)
+	u, p := decode.Varint(src, p)
 	if p < 0 {
 		return dst, p, varintReason(p)
 	}
-	n, start := length(src, p)
-	if start < 0 {
-		return dst, p, lengthReason(n, start)
+	value, next, reason := sized(src, p)
+	if reason == "" {
+		dst, reason = decode.AppendScaled(dst, value, protowire.DecodeZigZag(u))
 	}
-	dst, reason = appendScaled(dst, src[start:start+n], unzigzag(u))
-	return dst, start + n, reason
+	return dst, next, reason
 }

@@ -149,34 +149,41 @@ func (p *Plan) AddPayload(row *descriptorpb.DescriptorProto, column string, numb
 }
 
 // NewDecoder implements decode.Plan.
-func (p *Plan) NewDecoder() decode.Decoder { return &Decoder{plan: p} }
+func (p *Plan) NewDecoder() decode.Decoder { return &Decoder{plan: p, Decoder: nobodys} }
 
 // maxDecoders bounds the decoders that one lane keeps.
 const maxDecoders = 64
 
 // Decoder runs a plan. Not safe for concurrent use.
 type Decoder struct {
-	plan *Plan
-	// last is the decoder of lastID, the id of the record before; nil at first and after a refusal.
-	last     decode.Decoder
+	// Decoder is that of lastID, the id of the record before; nobody's at first and after a refusal.
+	decode.Decoder
 	lastID   uint32
+	plan     *Plan
 	decoders map[uint32]decode.Decoder
 }
+
+// nobody decodes nothing, so that nothing is taken of a record that was refused.
+type nobody struct{ decode.Taken }
+
+func (*nobody) Append(dst, _ []byte) ([]byte, error) { return dst, nil }
+
+var nobodys decode.Decoder = &nobody{}
 
 // Append implements decode.Decoder. A payload without a header, and one whose schema id the plan has not learned, is
 // refused.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	id, rest, ok := ID(payload)
 	if !ok {
-		d.last = nil
+		d.Decoder = nobodys
 		return dst, d.refuse(unframed(payload))
 	}
-	if d.last == nil || d.lastID != id {
+	if d.Decoder == nobodys || d.lastID != id {
 		if err := d.find(id); err != nil {
 			return dst, err
 		}
 	}
-	out, err := d.last.Append(dst, rest)
+	out, err := d.Decoder.Append(dst, rest)
 	if e, ok := err.(*decode.Error); ok && e.Offset >= 0 { //nolint:errorlint // a decoder's error is this type itself
 		e.Offset += HeaderBytes
 	}
@@ -185,7 +192,7 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 
 // find makes the decoder of an id the last one.
 func (d *Decoder) find(id uint32) error {
-	d.last = nil
+	d.Decoder = nobodys
 	source, ok := d.plan.known.Load().find(id)
 	switch {
 	case !ok:
@@ -204,34 +211,10 @@ func (d *Decoder) find(id uint32) error {
 		decoder = source.Plan.NewDecoder()
 		d.decoders[id] = decoder
 	}
-	d.last, d.lastID = decoder, id
+	d.Decoder, d.lastID = decoder, id
 	return nil
 }
 
 func (d *Decoder) refuse(reason string) error {
 	return &decode.Error{Contract: d.plan.contract, Field: d.plan.payload, Offset: 0, Reason: reason}
-}
-
-// EventID implements decode.Decoder.
-func (d *Decoder) EventID() (id []byte, ok bool) {
-	if d.last == nil {
-		return nil, false
-	}
-	return d.last.EventID()
-}
-
-// EventTime implements decode.Decoder.
-func (d *Decoder) EventTime() (micros int64, ok bool) {
-	if d.last == nil {
-		return 0, false
-	}
-	return d.last.EventTime()
-}
-
-// FarDates implements decode.Decoder.
-func (d *Decoder) FarDates() int {
-	if d.last == nil {
-		return 0
-	}
-	return d.last.FarDates()
 }

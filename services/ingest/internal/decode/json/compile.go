@@ -55,12 +55,13 @@ type step struct {
 	value        *step     // values of a map
 	branches     *[5]*step // union: by kind of JSON value
 	symbols      *symbols
-	cell         *decode.Cell // of a moment
+	cell         *decode.Cell // of a moment, or of what is composed
+	composed     *composed    // an object that is one value
 }
 
 type compiler struct {
 	plan   *Plan
-	faults decode.Misfits // of unions whose branches were changed
+	faults decode.Faults // of unions whose branches were changed
 }
 
 // object compiles the fields of a record at a path.
@@ -119,21 +120,17 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 		return s
 	}
 	s := &step{
-		kind: n.Kind, written: n.Asked != nil &&
-			n.Asked.Type == decode.String, size: n.Size, whole: int8(n.Precision - n.Scale), scale: int8(n.Scale),
+		kind: n.Kind, written: n.Override != nil &&
+			n.Override.Type == decode.String, size: n.Size, whole: int8(n.Precision - n.Scale), scale: int8(n.Scale),
 		numbers: n.Numbers || c.plan.settings.Lenient && (n.Kind == shape.Timestamp || n.Kind == shape.DateTime),
 	}
 	if m, ok := moments[n.Kind]; ok {
 		s.cell = &decode.Cell{Column: &decode.Column{Type: m.target, Unit: n.Unit}, Dates: c.plan.options.Dates}
 	}
-	wire := protowire.BytesType
+	if s.composed = composedOf(n); s.composed != nil {
+		s.kind, s.cell = kindComposed, &decode.Cell{Column: n.Override, Dates: c.plan.options.Dates}
+	}
 	switch n.Kind {
-	case shape.Bool, shape.Int32, shape.Int64, shape.Timestamp, shape.Date:
-		wire = protowire.VarintType
-	case shape.Float:
-		wire = protowire.Fixed32Type
-	case shape.Double:
-		wire = protowire.Fixed64Type
 	case shape.Record, shape.Range:
 		s.deep = true
 		if n.Kind == shape.Range {
@@ -160,7 +157,7 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 		c.plan.guesses++
 	}
 	var tag [8]byte
-	written := protowire.AppendTag(tag[:0], protowire.Number(number), wire)
+	written := protowire.AppendTag(tag[:0], protowire.Number(number), n.Kind.Wire())
 	s.tagLen, s.tag = uint8(len(written)), binary.LittleEndian.Uint32(tag[:])
 	if s.cell != nil {
 		s.cell.Tag = written
@@ -186,8 +183,8 @@ func (c *compiler) union(n *shape.Node, path *decode.Path) *[5]*step {
 		for kinds := takesOf(b); kinds != 0; kinds &= kinds - 1 {
 			branches[bits.TrailingZeros8(uint8(kinds))] = s
 		}
-		if (b.Asked != nil || b.Skip) && !distinct(n) {
-			_ = c.faults.Add(decode.Misfit(at.String(),
+		if (b.Override != nil || b.Skip) && !distinct(n) {
+			_ = c.faults.Add(decode.FaultAt(at.String(),
 				"columns: JSON does not tell the types of the union apart any more"))
 		}
 	}

@@ -11,6 +11,8 @@ import (
 func hintOf(n *node, found *shape.Node) *decode.Column {
 	column := decode.HintOf(n.get("title").text())
 	switch {
+	case found.Source == variable:
+		return column
 	case column == nil || n.get("format") != nil || column.Type == decode.JSON:
 		return nil
 	case column.Type == decode.BigNumeric && found.Kind != shape.Double && !found.Kind.IsWhole():

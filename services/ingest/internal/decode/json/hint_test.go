@@ -31,6 +31,33 @@ func TestHintsOfConnect(t *testing.T) {
 			"1772283900250", "1772283900250000", "1772283900250",
 		},
 		{
+			`"type":"integer","title":"org.apache.kafka.connect.data.Time","connect.type":"int32"`, "47100250",
+			"13:05:00.250000", "47100250",
+		},
+		{`"type":"integer","title":"io.debezium.time.Date","connect.type":"int32"`, "19782", "19782", "19782"},
+		{
+			`"type":"integer","title":"io.debezium.time.Time","connect.type":"int32"`, "47100250", "13:05:00.250000",
+			"47100250",
+		},
+		{
+			`"type":"integer","title":"io.debezium.time.NanoTime","connect.type":"int64"`, "47100250000999",
+			"13:05:00.250000", "47100250000999",
+		},
+		{
+			`"type":"integer","title":"io.debezium.time.MicroTimestamp","connect.type":"int64"`, "1772283900250000",
+			"2026-02-28 13:05:00.250000", "1772283900250000",
+		},
+		{
+			`"type":"integer","title":"io.debezium.time.NanoTimestamp","connect.type":"int64"`, "1772283900250000999",
+			"2026-02-28 13:05:00.250000", "1772283900250000999",
+		},
+		{`"type":"integer","title":"io.debezium.time.Year","connect.type":"int32"`, "2026", "2026", "2026"},
+		{
+			`"type":"integer","title":"io.debezium.time.MicroDuration","connect.type":"int64"`, "7", "7", "7",
+		},
+		{`"type":"string","title":"io.debezium.time.ZonedTime"`, `"13:05+01:00"`, "13:05+01:00", "13:05+01:00"},
+		{`"type":"string","title":"io.debezium.time.Interval"`, `"P1Y"`, "P1Y", "P1Y"},
+		{
 			`"type":"string","title":"io.debezium.time.ZonedTimestamp"`, `"2026-02-28T13:05:00.25Z"`,
 			"1772283900250000", "2026-02-28T13:05:00.25Z",
 		},

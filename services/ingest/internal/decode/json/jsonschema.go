@@ -35,11 +35,24 @@ func readJSONSchema(schema []byte, references []Reference) (*Schema, error) {
 	}
 	main := documents[0]
 	s := shaper{documents: documents, in: main, refs: map[pointer]*reference{{main, ""}: {open: true}}}
-	root := s.read(main.root)
+	root := s.root(main.root)
 	if root.Kind != shape.Record && root.Fault == "" {
 		root.Fault = "a payload is an object with properties; the schema makes it a " + root.Kind.String()
 	}
 	return &Schema{root: root}, nil
+}
+
+// root reads the schema of a payload.
+func (s *shaper) root(n *node) *shape.Node {
+	if n.get("$ref") != nil || n.get("allOf") != nil {
+		return s.read(n)
+	}
+	for _, name := range []string{"oneOf", "anyOf"} {
+		if choices := n.get(name); choices != nil && adds(choices) {
+			return s.alternatives(n)
+		}
+	}
+	return s.read(n)
 }
 
 // of is a node of a kind.
@@ -72,6 +85,7 @@ func (s *shaper) read(n *node) *shape.Node {
 		}
 	}
 	found := s.shapeOf(n)
+	compose(found, n.get("title").text())
 	if hint := hintOf(n, found); hint != nil {
 		found.Hint = hint
 	}

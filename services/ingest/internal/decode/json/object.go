@@ -232,14 +232,19 @@ func (d *Decoder) single(s *step, p, o int) (int, int) {
 	return d.rare(s, p, o)
 }
 
-// message decodes an object as a nested message.
+// message decodes an object as a nested message: a RECORD, or a RANGE.
 func (d *Decoder) message(s *step, p, o int) (int, int) {
 	if jsonscan.Peek(d.src, p) != '{' {
 		return d.wants(p, "an object"), o
 	}
-	start := d.begin(s, o)
+	at, start := p, d.begin(s, o)
 	if p, o = d.object(s.object, p+1, start); p < 0 {
 		return p, o
+	}
+	if s.bounds != nil {
+		if reason := s.bounds.Check(d.out[start:o]); reason != "" {
+			return d.fail(at, reason), o
+		}
 	}
 	return p, d.finish(s, start, o)
 }

@@ -40,7 +40,9 @@ func (d *Decoder) rare(s *step, p, o int) (int, int) {
 	case shape.Geography, shape.Interval:
 		return d.checked(s, p, o)
 	case shape.Range:
-		return d.span(s, p, o)
+		return d.message(s, p, o)
+	case kindComposed:
+		return d.composed(s, p, o)
 	}
 	return d.wants(p, "null"), o // shape.Null
 }
@@ -70,21 +72,6 @@ func (d *Decoder) checked(s *step, p, o int) (int, int) {
 		return d.fail(p, reason), o
 	}
 	return q, d.put(s, text, o)
-}
-
-// span decodes a RANGE.
-func (d *Decoder) span(s *step, p, o int) (int, int) {
-	if jsonscan.Peek(d.src, p) != '{' {
-		return d.wants(p, "an object"), o
-	}
-	at, start := p, d.begin(s, o)
-	if p, o = d.object(s.object, p+1, start); p < 0 {
-		return p, o
-	}
-	if reason := s.bounds.Check(d.out[start:o]); reason != "" {
-		return d.fail(at, reason), o
-	}
-	return p, d.finish(s, start, o)
 }
 
 // symbols are those of an enum, and what stands for others, if anything.
@@ -121,26 +108,32 @@ func (d *Decoder) enum(s *step, p, o int) (int, int) {
 
 // bytes decodes BYTES from base64.
 func (d *Decoder) bytes(s *step, p, o int) (int, int) {
-	if jsonscan.Peek(d.src, p) != '"' {
-		return d.wants(p, "base64 in a string"), o
-	}
-	text, q := d.raw(p)
-	if q < 0 {
-		return q, o
-	}
 	binary.LittleEndian.PutUint32(d.out[o:], s.tag)
 	k := o + int(s.tagLen)
-	n, err := encoding.Decode(d.out[k+1:], text)
+	n, q := d.base64(p, k+1)
 	switch {
-	case err != nil || bytes.ContainsAny(text, "\r\n"):
-		return d.fail(p, "the string is not base64 (RFC 4648, section 4, with padding)"), o
+	case q < 0:
+		return q, o
 	case s.size > 0 && n != s.size:
 		return d.fail(p, fmt.Sprintf("%d bytes, and the schema wants %d", n, s.size)), o
 	}
-	size := decode.VarintLen(uint64(n))
-	copy(d.out[k+size:], d.out[k+1:k+1+n])
-	decode.PutVarint(d.out, k, uint64(n))
-	return q, k + size + n
+	return q, closeText(d.out, k, k+1+n)
+}
+
+// base64 decodes a text to d.out[o:], which has room for what is left of the payload. n is the number of bytes.
+func (d *Decoder) base64(p, o int) (n, q int) {
+	if jsonscan.Peek(d.src, p) != '"' {
+		return 0, d.wants(p, "base64 in a string")
+	}
+	text, q := d.raw(p)
+	if q < 0 {
+		return 0, q
+	}
+	n, err := encoding.Decode(d.out[o:], text)
+	if err != nil || bytes.ContainsAny(text, "\r\n") {
+		return 0, d.fail(p, "the string is not base64 (RFC 4648, section 4, with padding)")
+	}
+	return n, q
 }
 
 var encoding = base64.StdEncoding.Strict()
@@ -203,11 +196,7 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 		if q < 0 {
 			return q, o
 		}
-		n := end - k - 1
-		size := decode.VarintLen(uint64(n))
-		copy(d.out[k+size:], d.out[k+1:end])
-		decode.PutVarint(d.out, k, uint64(n))
-		end += size - 1
+		end = closeText(d.out, k, end)
 		if p = jsonscan.Space(src, q); jsonscan.Peek(src, p) != ':' {
 			return d.fail(p, "a colon belongs here, not "+jsonscan.At(src, p)), o
 		}

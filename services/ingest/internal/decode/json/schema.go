@@ -43,6 +43,7 @@ func readAvro(schema []byte, _ []Reference) (*Schema, error) {
 	}
 	root := parsed.Shape(true)
 	tellApart(root)
+	composeAll(root)
 	return &Schema{root, parsed.Warnings()}, nil
 }
 
@@ -82,6 +83,9 @@ const (
 
 // takesOf says which JSON values can be one of the type.
 func takesOf(n *shape.Node) takes {
+	if composedOf(n) != nil {
+		return takesObject
+	}
 	switch n.Kind {
 	case shape.Null:
 		if n.Fault == "" {
@@ -110,8 +114,11 @@ func takesOf(n *shape.Node) takes {
 	return takesBool | takesNumber | takesString | takesObject | takesArray
 }
 
-// become says why a value cannot be the column that is asked for.
+// become says why a value cannot be the column of an override.
 func become(n *shape.Node, c *decode.Column) (reason string) {
+	if reason, could := becomeComposed(n, c); could {
+		return reason
+	}
 	from := takesOf(n)
 	switch c.Type {
 	case decode.Range:
@@ -178,7 +185,7 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 			case have.Kind == want.Kind, holds[pair]:
 				return shape.Fits
 			}
-			return shape.Misfit
+			return shape.Conflicts
 		},
 		Branch: func(union, want *shape.Node) int {
 			if at := union.Part(want.Name); at >= 0 {
@@ -233,6 +240,9 @@ func natural(n *shape.Node, value any) (any, error) {
 		}
 		return nil, errors.New("bytes are no default of a " + n.Kind.String())
 	case []any:
+		if n = as(n, shape.Array); len(n.Parts) == 0 {
+			return v, nil // one column of the whole
+		}
 		if n = as(n, shape.Array).Parts[0]; n.Kind == shape.Item {
 			n = n.Parts[0]
 		}
@@ -245,7 +255,9 @@ func natural(n *shape.Node, value any) (any, error) {
 		}
 		return items, nil
 	case map[string]any:
-		n = as(n, shape.Record, shape.Map)
+		if n = as(n, shape.Record, shape.Map); len(n.Parts) == 0 {
+			return v, nil
+		}
 		fields := make(map[string]any, len(v))
 		for name, inner := range v {
 			at := 1

@@ -20,7 +20,7 @@ func (d *Decoder) take(s *step, value []byte) (reason string) {
 	v, n := decode.Varint(value, 0)
 	if s.take&takeID != 0 {
 		d.HasID = true
-		if s.kind == shape.String || s.kind == shape.Enum {
+		if s.kind == shape.String || s.kind == shape.Enum || s.written {
 			d.Text = append(d.Text[:0], value[n:]...)
 		} else {
 			d.Text = strconv.AppendInt(d.Text[:0], int64(v), 10)

@@ -20,7 +20,7 @@ func TestTaken(t *testing.T) {
 		unit     decode.Unit
 		payload  string
 		want     string // identity and microseconds, - for none
-		misfit   string
+		fault    string
 		complain string
 	}{
 		{id: "id", at: "at", payload: `{"at":"1970-01-01T00:00:01Z","id":"a\u0062\"c"}`, want: `ab"c 1000000`},
@@ -36,17 +36,17 @@ func TestTaken(t *testing.T) {
 			complain: `payload.ms at byte 6: the timestamp is out of BigQuery's range`,
 		},
 
-		{id: "at", misfit: "event_id: wants a string"},
-		{id: "no", misfit: "event_id: the schema has no field no here"},
-		{id: "list.id", misfit: "event_id: id is in a value of type array"},
-		{at: "id", misfit: "event_time: wants a whole number, a timestamp, or a text whose column is a TIMESTAMP"},
-		{at: "at", unit: decode.Millis, misfit: "the schema says the unit already"},
+		{id: "at", fault: "event_id: wants a string"},
+		{id: "no", fault: "event_id: the schema has no field no here"},
+		{id: "list.id", fault: "event_id: id is in a value of type array"},
+		{at: "id", fault: "event_time: wants a whole number, a timestamp, or a text whose column is a TIMESTAMP"},
+		{at: "at", unit: decode.Millis, fault: "the schema says the unit already"},
 	} {
 		p, err := Compile([]byte(takenSchema), JSONSchema, Settings{}, decode.Options{
 			Contract: "c", Payload: "payload", EventID: c.id, EventTime: c.at, EventTimeUnit: c.unit,
 		})
-		if (err != nil) != (c.misfit != "") || err != nil && !strings.Contains(err.Error(), c.misfit) {
-			t.Errorf("%s, %s: %v, want %q", c.id, c.at, err, c.misfit)
+		if (err != nil) != (c.fault != "") || err != nil && !strings.Contains(err.Error(), c.fault) {
+			t.Errorf("%s, %s: %v, want %q", c.id, c.at, err, c.fault)
 			continue
 		}
 		if err != nil {

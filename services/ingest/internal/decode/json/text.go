@@ -100,15 +100,20 @@ func (d *Decoder) text(s *step, p, o int) (int, int) {
 	if q < 0 {
 		return q, o
 	}
-	n := end - k - 1
-	if n < 0x80 {
+	if n := end - k - 1; n < 0x80 {
 		out[k] = byte(n)
 		return q, end
 	}
+	return q, closeText(out, k, end)
+}
+
+// closeText puts the length of the text at out[k+1:end] before it, at out[k], and returns where it ends then.
+func closeText(out []byte, k, end int) int {
+	n := end - k - 1
 	size := decode.VarintLen(uint64(n))
 	copy(out[k+size:], out[k+1:end])
 	decode.PutVarint(out, k, uint64(n))
-	return q, end + size - 1
+	return end + size - 1
 }
 
 // put writes a tag and a text, which may be longer than what is left of the payload.

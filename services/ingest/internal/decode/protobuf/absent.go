@@ -2,7 +2,6 @@ package protobuf
 
 import (
 	"fmt"
-	"math"
 	"math/bits"
 	"slices"
 
@@ -12,24 +11,34 @@ import (
 
 // absent is what the row holds for a singular field that the payload leaves out, tag included; nil for NULL. A field
 // without presence has its default, so has one whose schema states a default, and so have both fields of a map's entry.
-// The reason is why a stated default is no value of the column that is asked for.
+// The reason is why a stated default is no value of the column of an override.
 func absent(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason string) {
 	entry := fd.ContainingMessage().IsMapEntry()
-	if fd.HasPresence() && !entry && !fd.HasDefault() {
+	switch {
+	case fd.HasPresence() && !entry && !fd.HasDefault():
 		return nil, ""
-	}
-	if f.column != nil && f.op < opColumnText {
-		out, _ := f.zero()
+	case f.isWell():
+		out, _ := f.filled()
 		return out, ""
-	}
-	if f.column != nil {
+	case f.op == opColumnText, f.op == opColumnNumber:
 		out, reason := absentColumn(fd, f)
 		if reason != "" {
-			return nil, fmt.Sprintf("columns: its default does not become %s: %s", f.column.Type, reason)
+			return nil, fmt.Sprintf("columns: its default does not become %s: %s", f.cell.Type, reason)
 		}
 		return out, ""
+	case isText(optionOf(fd).GetType()) && !fd.HasDefault():
+		return nil, "" // the empty string is no NUMERIC, JSON or the like
 	}
-	return filling(fd, f), ""
+	out := slices.Clone(f.out)
+	switch f.op {
+	case opMessage:
+		return protowire.AppendBytes(out, filled(f.node)), ""
+	case opEnum:
+		return append(out, f.enum.text(nil, int32(fd.Default().Enum()))...), ""
+	case opJSON:
+		return protowire.AppendBytes(out, f.json.absent()), ""
+	}
+	return f.append(out, fd.Default()), ""
 }
 
 // emptyRange reports whether an absent field would be a RANGE that is none: the value of a map's entry, whose bounds
@@ -39,45 +48,35 @@ func (f *field) emptyRange(fd protoreflect.FieldDescriptor) bool {
 		f.node.bounds.Check(filled(f.node)) != ""
 }
 
-// zero is what a message without fields becomes in the column asked for; ok says that it becomes one.
-func (f *field) zero() (out []byte, ok bool) {
+// isWell says that values are messages that become one value.
+func (f *field) isWell() bool {
+	return f.op == opTimestamp || f.op == opDuration || f.op == opWrapper || f.op == opKnown || f.op == opEmpty
+}
+
+// filled is what a message without fields becomes; ok says that it becomes a value.
+func (f *field) filled() (out []byte, ok bool) {
 	var m machine
-	ok = m.well(f, 0, 0, 0)
+	ok = m.well(f.dateless(), 0, 0, 0)
 	return m.out, ok
+}
+
+// dateless is the field without the contract's dates, which zeros and defaults are not held to.
+func (f *field) dateless() *field {
+	copied := *f
+	if f.cell != nil {
+		cell := *f.cell
+		cell.Dates, copied.cell = nil, &cell
+	}
+	return &copied
 }
 
 // noZero reports whether an absent field would be a value of a column that there is not: that of a map's entry.
 func (f *field) noZero(fd protoreflect.FieldDescriptor) bool {
-	if !fd.ContainingMessage().IsMapEntry() || f.column == nil || f.op >= opColumnText {
+	if !fd.ContainingMessage().IsMapEntry() || !f.isWell() {
 		return false
 	}
-	_, ok := f.zero()
+	_, ok := f.filled()
 	return !ok
-}
-
-// filling is what an absent field becomes that has a default, by the type map.
-func filling(fd protoreflect.FieldDescriptor, f *field) []byte {
-	if isText(optionOf(fd).GetType()) && !fd.HasDefault() {
-		return nil // the empty string is no NUMERIC, JSON or the like
-	}
-	out := slices.Clone(f.out)
-	switch f.op {
-	case opMessage:
-		return protowire.AppendBytes(out, filled(f.node))
-	case opEnum:
-		return append(out, f.enum.text(nil, int32(fd.Default().Enum()))...)
-	case opTimestamp:
-		return append(out, 0)
-	case opEmpty:
-		return append(out, 1)
-	case opDuration:
-		return protowire.AppendString(out, "0-0 0 0:0:0")
-	case opJSON:
-		return protowire.AppendBytes(out, f.json.absent())
-	case opWrapper:
-		return appendScalar(out, f.kind, scalarOf(fd, cellWrapper).Default())
-	}
-	return appendScalar(out, f.kind, fd.Default())
 }
 
 // filled is a message that holds nothing but what is written for absent fields.
@@ -89,33 +88,4 @@ func filled(n *node) []byte {
 		}
 	}
 	return out
-}
-
-// appendScalar appends a value without its tag.
-func appendScalar(out []byte, k protoreflect.Kind, v protoreflect.Value) []byte {
-	switch k {
-	case protoreflect.BoolKind:
-		return protowire.AppendVarint(out, protowire.EncodeBool(v.Bool()))
-	case protoreflect.Int32Kind, protoreflect.Int64Kind:
-		return protowire.AppendVarint(out, uint64(v.Int()))
-	case protoreflect.Sint32Kind, protoreflect.Sint64Kind:
-		return protowire.AppendVarint(out, protowire.EncodeZigZag(v.Int()))
-	case protoreflect.Uint32Kind, protoreflect.Uint64Kind:
-		return protowire.AppendVarint(out, v.Uint())
-	case protoreflect.Sfixed32Kind:
-		return protowire.AppendFixed32(out, uint32(v.Int()))
-	case protoreflect.Fixed32Kind:
-		return protowire.AppendFixed32(out, uint32(v.Uint()))
-	case protoreflect.FloatKind:
-		return protowire.AppendFixed32(out, math.Float32bits(float32(v.Float())))
-	case protoreflect.Sfixed64Kind:
-		return protowire.AppendFixed64(out, uint64(v.Int()))
-	case protoreflect.Fixed64Kind:
-		return protowire.AppendFixed64(out, v.Uint())
-	case protoreflect.DoubleKind:
-		return protowire.AppendFixed64(out, math.Float64bits(v.Float()))
-	case protoreflect.StringKind:
-		return protowire.AppendString(out, v.String())
-	}
-	return protowire.AppendBytes(out, v.Bytes())
 }

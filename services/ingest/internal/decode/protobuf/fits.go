@@ -26,36 +26,36 @@ func fits(reader *shape.Node, writer protoreflect.MessageDescriptor, path *decod
 		w := writer.Fields().ByNumber(r.Number())
 		if w == nil {
 			if r.Cardinality() == protoreflect.Required {
-				return decode.Misfit(at.String(), "it is required, and the writer's schema does not have it")
+				return decode.FaultAt(at.String(), "it is required, and the writer's schema does not have it")
 			}
 			continue
 		}
 		if w.Cardinality() == protoreflect.Repeated && r.Cardinality() != protoreflect.Repeated {
-			return decode.Misfit(at.String(), "the writer's schema has a list, the contract one value")
+			return decode.FaultAt(at.String(), "the writer's schema has a list, the contract one value")
 		}
-		what, its := cellOf(r), cellOf(w)
+		what, its := codeOf(r), codeOf(w)
 		switch {
 		case r.IsMap() != w.IsMap():
-			return decode.Misfit(at.String(), "only one of the two schemas has a map")
-		case what == cellEmpty && (its == cellEmpty || its == cellMessage):
-		case what == cellMessage && n.Kind < shape.Record && (its == cellEmpty || its == cellMessage):
+			return decode.FaultAt(at.String(), "only one of the two schemas has a map")
+		case what == opEmpty && (its == opEmpty || its == opMessage):
+		case what == opMessage && n.Kind < shape.Record && (its == opEmpty || its == opMessage):
 			if !alike(r.Message(), w.Message(), map[protoreflect.FullName]bool{}) {
-				return decode.Misfit(at.String(), "the writer's schema has fields there of other types than the "+
+				return decode.FaultAt(at.String(), "the writer's schema has fields there of other types than the "+
 					"contract's")
 			}
-		case what == cellMessage && (its == cellEmpty || its == cellMessage):
+		case what == opMessage && (its == opEmpty || its == opMessage):
 			if err := fits(n, w.Message(), at); err != nil {
 				return err
 			}
-		case what == cellEnum && its == cellEnum:
-		case what == cellScalar && (its == cellScalar || its == cellEnum):
+		case what == opEnum && its == opEnum:
+		case what == opScalar && (its == opScalar || its == opEnum):
 			if w.Kind() != r.Kind() && !widens[[2]protoreflect.Kind{w.Kind(), r.Kind()}] {
-				return decode.Misfit(at.String(), fmt.Sprintf("the writer's schema has %s, the contract %s", w.Kind(),
+				return decode.FaultAt(at.String(), fmt.Sprintf("the writer's schema has %s, the contract %s", w.Kind(),
 					r.Kind()))
 			}
-		case what != cellScalar && what == its && r.Message().FullName() == w.Message().FullName():
+		case what != opScalar && what == its && r.Message().FullName() == w.Message().FullName():
 		default:
-			return decode.Misfit(at.String(), fmt.Sprintf("the writer's schema has %s, the contract %s", spell(w),
+			return decode.FaultAt(at.String(), fmt.Sprintf("the writer's schema has %s, the contract %s", spell(w),
 				spell(r)))
 		}
 	}

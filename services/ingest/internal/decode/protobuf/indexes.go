@@ -19,7 +19,7 @@ const maxIndexes = 32
 // and each, as zigzag varints; a single zero stands for the file's first message. They are appended to dst: where the
 // message is in its file, outermost first. rest is the message.
 func ReadIndexes(dst []int, payload []byte) (indexes []int, rest []byte, err error) {
-	count, p := varint(payload, 0)
+	count, p := decode.Varint(payload, 0)
 	n := protowire.DecodeZigZag(count)
 	switch {
 	case p < 0:
@@ -32,7 +32,7 @@ func ReadIndexes(dst []int, payload []byte) (indexes []int, rest []byte, err err
 	indexes = dst
 	for range n {
 		var v uint64
-		if v, p = varint(payload, p); p < 0 {
+		if v, p = decode.Varint(payload, p); p < 0 {
 			return dst, nil, errors.New("the payload ends within the message indexes")
 		}
 		index := protowire.DecodeZigZag(v)
@@ -103,7 +103,7 @@ func Types(f protoreflect.FileDescriptor) func(payload []byte) (name []byte, nul
 func (p *Plan) Written(writer protoreflect.FileDescriptor) (decode.Plan, error) {
 	m := messageOf(writer, string(p.message.FullName()))
 	if m == nil {
-		return nil, decode.Misfit(p.options.Payload,
+		return nil, decode.FaultAt(p.options.Payload,
 			fmt.Sprintf("the writer's schema has no message %s", p.message.FullName()))
 	}
 	if err := fits(p.record, m, decode.PathOf(p.options.Payload)); err != nil {
@@ -140,7 +140,7 @@ func (d *indexed) Append(dst, payload []byte) ([]byte, error) {
 	d.Forget()
 	indexes, rest, err := ReadIndexes(d.indexes[:0], payload)
 	if err != nil {
-		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: err.Error()}
+		return dst, o.Refuse(0, err.Error())
 	}
 	d.indexes = indexes
 	if !slices.Equal(indexes, d.plan.indexes) {
@@ -149,7 +149,7 @@ func (d *indexed) Append(dst, payload []byte) ([]byte, error) {
 			reason = fmt.Sprintf("the record is a %s, the contract reads a %s", m.FullName(),
 				d.plan.plan.message.FullName())
 		}
-		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: reason}
+		return dst, o.Refuse(0, reason)
 	}
 	row, err := d.Decoder.Append(dst, rest)
 	if e, ok := err.(*decode.Error); ok && e.Offset >= 0 { //nolint:errorlint // a decoder's error is this type itself

@@ -1,10 +1,8 @@
 package protobuf
 
 import (
-	"encoding/binary"
 	"fmt"
 	"hash/maphash"
-	"math"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -111,16 +109,10 @@ func head(src []byte, p int) (tag uint64, next int) {
 }
 
 func longHead(src []byte, p int) (tag uint64, next int) {
-	if tag, next = varint(src, p); next-p > maxHead {
+	if tag, next = decode.Varint(src, p); next-p > maxHead {
 		return 0, overlong
 	}
 	return tag, next
-}
-
-// failed records a fault.
-func (m *machine) failed(at int, reason string) int {
-	m.fail(at, reason)
-	return -1
 }
 
 // one writes one value.
@@ -129,33 +121,7 @@ func (m *machine) one(f *member, at int, tag uint64, p, end int) int {
 	if tag != uint64(f.tag) {
 		return m.failed(at, fmt.Sprintf("the value is %s, the schema says %s", wireNames[tag&7], wireNames[f.tag&7]))
 	}
-	reason, from := "", p
-	switch protowire.Type(tag & 7) {
-	case protowire.VarintType:
-		var v uint64
-		if v, p = varint(src, p); p < 0 {
-			return m.failed(at, varintFault(p))
-		}
-		f.whole(j, v)
-	case protowire.Fixed32Type:
-		if p += 4; p > end {
-			return m.failed(at, endReason)
-		}
-		if v := binary.LittleEndian.Uint32(src[from:]); f.form == formFloat {
-			reason = j.Float(float64(math.Float32frombits(v)), 32)
-		} else {
-			f.whole(j, uint64(v))
-		}
-	case protowire.Fixed64Type:
-		if p += 8; p > end {
-			return m.failed(at, endReason)
-		}
-		if v := binary.LittleEndian.Uint64(src[from:]); f.form == formFloat {
-			reason = j.Float(math.Float64frombits(v), 64)
-		} else {
-			f.whole(j, v)
-		}
-	default:
+	if f.wire == protowire.BytesType {
 		size, body := length(src, p)
 		if body < 0 {
 			return m.failed(at, varintFault(body))
@@ -163,8 +129,13 @@ func (m *machine) one(f *member, at int, tag uint64, p, end int) int {
 		if p = body + size; !m.sized(f, at, body, p) {
 			return -1
 		}
+		return p
 	}
-	if reason != "" {
+	v, p := f.bits(src, p)
+	if p < 0 {
+		return m.failed(at, varintFault(p))
+	}
+	if reason := f.write(j, v); reason != "" {
 		return m.failed(at, reason)
 	}
 	return p
@@ -280,9 +251,9 @@ func (m *machine) sized(f *member, at, p, end int) bool {
 // message writes the message src[p:end], whose field starts at src[at:]: members by the names of the schema, in the
 // order in which they came, and none that is absent.
 func (m *machine) message(t *text, at, p, end int) bool {
-	switch t.cell {
-	case cellTimestamp, cellDuration:
-		return m.span(t.cell, at, p, end)
+	switch t.op {
+	case opTimestamp, opDuration:
+		return m.span(t.op, at, p, end)
 	}
 	j, src, from := &m.json, m.src[:end], len(m.json.met)
 	if !t.bare {
@@ -362,13 +333,13 @@ func (f *member) absent() []byte {
 }
 
 // span writes a Timestamp or a Duration.
-func (m *machine) span(what cell, at, p, end int) bool {
+func (m *machine) span(what code, at, p, end int) bool {
 	seconds, nanos, ok := m.pair(p, end)
 	j := &m.json
 	switch {
 	case !ok:
 		return false
-	case what == cellDuration:
+	case what == opDuration:
 		if !isDuration(seconds, nanos) {
 			return m.fail(at, durationReason)
 		}

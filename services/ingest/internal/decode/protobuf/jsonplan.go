@@ -1,6 +1,7 @@
 package protobuf
 
 import (
+	"math"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -10,7 +11,7 @@ import (
 // text is how a message is written as JSON. One that contains itself is a part of its own: what a plan holds of it
 // follows the length of the schema.
 type text struct {
-	cell cell
+	op code
 	// bare: the message stands for the value of the one field that is there, as a Struct, a Value, a ListValue and the
 	// wrappers do.
 	bare   bool
@@ -20,32 +21,15 @@ type text struct {
 	zero   func(*jsonText) (reason string)
 }
 
-// form is how the bytes of a value are read.
-type form uint8
-
-const (
-	formSigned form = iota
-	formUnsigned
-	formZigzag
-	formBool
-	formEnum
-	formNull
-	formFloat
-	formText
-	formBytes
-	formMessage
-)
-
 // member is a field in JSON.
 type member struct {
 	tag, packed uint32
-	form        form
-	// wide: whole numbers of 64 bits.
-	wide, list bool
-	bit        int
-	name       string
-	symbols    *symbols
-	message    *text
+	scalar
+	list    bool
+	bit     int
+	name    string
+	symbols *symbols
+	message *text
 	// key and value are those of a map.
 	key, value *member
 }
@@ -70,42 +54,23 @@ func (t *text) sparse(number uint64) *member {
 
 // jsonOf is how a field is written as JSON.
 func (c *compiler) jsonOf(fd protoreflect.FieldDescriptor) *member {
-	f := &member{name: string(fd.Name()), list: fd.Cardinality() == protoreflect.Repeated}
-	wire := protowire.BytesType
-	if fd.Kind() != protoreflect.MessageKind && fd.Kind() != protoreflect.GroupKind {
-		wire = wireOf(scalarCode(fd.Kind(), 0))
+	f := &member{
+		name: string(fd.Name()), scalar: scalars[fd.Kind()], list: fd.Cardinality() == protoreflect.Repeated,
 	}
-	f.tag = uint32(protowire.EncodeTag(fd.Number(), wire))
-	if f.list && wire != protowire.BytesType {
+	f.tag = uint32(protowire.EncodeTag(fd.Number(), f.wire))
+	if f.list && f.wire != protowire.BytesType {
 		f.packed = uint32(protowire.EncodeTag(fd.Number(), protowire.BytesType))
 	}
-	switch k := fd.Kind(); k {
-	case protoreflect.BoolKind:
-		f.form = formBool
-	case protoreflect.EnumKind:
-		if f.form = formEnum; fd.Enum().FullName() == "google.protobuf.NullValue" {
+	switch {
+	case f.form == formEnum:
+		f.symbols = newSymbols(symbolsOf(fd.Enum()))
+		if fd.Enum().FullName() == "google.protobuf.NullValue" {
 			f.form = formNull
 		}
-		f.symbols = newSymbols(symbolsOf(fd.Enum()))
-	case protoreflect.FloatKind, protoreflect.DoubleKind:
-		f.form = formFloat
-	case protoreflect.StringKind:
-		f.form = formText
-	case protoreflect.BytesKind:
-		f.form = formBytes
-	case protoreflect.MessageKind, protoreflect.GroupKind:
-		f.form = formMessage
-		if fd.IsMap() {
-			f.key, f.value = c.jsonOf(fd.MapKey()), c.jsonOf(fd.MapValue())
-		} else {
-			f.message = c.textOf(fd.Message())
-		}
-	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		f.form, f.wide = formUnsigned, k == protoreflect.Uint64Kind || k == protoreflect.Fixed64Kind
-	case protoreflect.Sint32Kind, protoreflect.Sint64Kind:
-		f.form, f.wide = formZigzag, k == protoreflect.Sint64Kind
-	default:
-		f.form, f.wide = formSigned, k == protoreflect.Int64Kind || k == protoreflect.Sfixed64Kind
+	case fd.IsMap():
+		f.key, f.value = c.jsonOf(fd.MapKey()), c.jsonOf(fd.MapValue())
+	case f.form == formMessage:
+		f.message = c.textOf(fd.Message())
 	}
 	return f
 }
@@ -115,9 +80,9 @@ func (c *compiler) textOf(md protoreflect.MessageDescriptor) *text {
 	if t := c.texts[md.FullName()]; t != nil {
 		return t
 	}
-	t := &text{cell: well[md.FullName()]}
+	t := &text{op: well[md.FullName()]}
 	c.texts[md.FullName()] = t
-	t.bare = t.cell == cellJSON || t.cell == cellWrapper
+	t.bare = t.op == opJSON || t.op == opWrapper
 	oneofs := map[protoreflect.FullName]int{}
 	last := 0
 	for i := range md.Fields().Len() {
@@ -156,7 +121,7 @@ func zeroOf(f *member, name protoreflect.Name) func(*jsonText) (reason string) {
 	case "ListValue":
 		return func(j *jsonText) string { return j.Empty('[', ']') }
 	case "Value":
-		f = &member{form: formNull}
+		f = &member{scalar: scalar{form: formNull}}
 	}
 	return func(j *jsonText) string {
 		f.zero(j)
@@ -166,19 +131,16 @@ func zeroOf(f *member, name protoreflect.Name) func(*jsonText) (reason string) {
 
 // zero writes the value of a field of an entry, or of a wrapper, that is absent.
 func (f *member) zero(j *jsonText) {
-	switch f.form {
-	case formText, formBytes:
+	if f.form == formText || f.form == formBytes {
 		j.Name("")
-	case formFloat:
-		j.Int(0)
-	default:
-		f.whole(j, 0)
+		return
 	}
+	_ = f.write(j, 0) // zero is in JSON
 }
 
-// whole writes a value that is a whole number on the wire.
-func (f *member) whole(j *jsonText, v uint64) {
-	switch f.form {
+// write writes a number of any kind by its bits.
+func (f *member) write(j *jsonText, bits uint64) (reason string) {
+	switch v := f.number(bits); f.form {
 	case formNull:
 		j.Null()
 	case formBool:
@@ -187,22 +149,17 @@ func (f *member) whole(j *jsonText, v uint64) {
 		if name := f.symbols.name(int32(v)); name != "" {
 			j.Name(name)
 		} else {
-			j.Int(int64(int32(v)))
+			j.Int(v)
 		}
 	case formUnsigned:
-		if !f.wide {
-			v = uint64(uint32(v))
+		j.Uint(uint64(v))
+	case formFloat:
+		if f.wide {
+			return j.Float(math.Float64frombits(bits), 64)
 		}
-		j.Uint(v)
-	case formZigzag:
-		if !f.wide {
-			v = uint64(uint32(v))
-		}
-		j.Int(protowire.DecodeZigZag(v))
+		return j.Float(float64(math.Float32frombits(uint32(bits))), 32)
 	default:
-		if !f.wide {
-			v = uint64(int64(int32(v)))
-		}
-		j.Int(int64(v))
+		j.Int(v)
 	}
+	return ""
 }

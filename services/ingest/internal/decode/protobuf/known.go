@@ -87,7 +87,7 @@ func (m *machine) read(f *field, at, p, end int) bool {
 		p = q + size
 		switch protowire.Type(tag & 7) {
 		case protowire.VarintType:
-			v.number[number], _ = varint(src, q)
+			v.number[number], _ = decode.Varint(src, q)
 		case protowire.Fixed64Type:
 			v.number[number], _ = protowire.ConsumeFixed64(src[q:])
 		case protowire.BytesType:
@@ -102,20 +102,10 @@ func (m *machine) read(f *field, at, p, end int) bool {
 	return reason == "" || m.fail(at, reason)
 }
 
-// instant writes a moment, or a day. A RECORD keeps what is none.
-func (m *machine) instant(f *field, at int, micros int64, ok, before, day bool) (reason string) {
-	micros, null, reason := m.Far(m.dates, micros, ok, before)
-	switch {
-	case reason == "" && null && f.bit < 0:
-		return decode.FarItemReason
-	case reason != "":
-		return reason
-	case f.take&takeTime != 0:
-		m.Micros, m.HasTime = micros, !null
-	}
-	if m.edit(at); !null {
-		m.out, reason = f.column.AppendInstant(append(m.out, f.out...), micros, day)
-	}
+// instant writes a moment, or a day.
+func (m *machine) instant(f *field, at int, micros int64, ok, before bool) (reason string) {
+	m.edit(at)
+	m.out, reason = f.cell.AppendMoment(m.out, micros, ok, before, &m.Taken)
 	return reason
 }
 
@@ -127,7 +117,7 @@ func (m *machine) date(f *field, at int, v *values) string {
 		return fmt.Sprintf("the Date %04d-%02d-%02d is no day of the years 1 to 9999", v.int(1), v.int(2), v.int(3)) +
 			keepReason
 	}
-	return m.instant(f, at, micros, true, false, true)
+	return m.instant(f, at, micros, true, false)
 }
 
 func (m *machine) clock(f *field, at int, v *values) string {
@@ -136,9 +126,8 @@ func (m *machine) clock(f *field, at int, v *values) string {
 		return fmt.Sprintf("the TimeOfDay %02d:%02d:%02d is not within a day", v.int(1), v.int(2), v.int(3)) +
 			keepReason
 	}
-	m.scratch = decode.AppendTime(m.scratch[:0], micros)
 	m.edit(at)
-	m.out = protowire.AppendBytes(append(m.out, f.out...), m.scratch)
+	m.out = f.cell.AppendTime(m.out, micros)
 	return ""
 }
 
@@ -152,7 +141,7 @@ func (m *machine) civil(f *field, at int, v *values) string {
 			v.int(2), v.int(3), v.int(4), v.int(5), v.int(6)) + keepReason
 	case v.bytes[9] != nil:
 		return "the DateTime is of a named zone" + keepReason
-	case v.bytes[8] != nil && f.column.Type == decode.DateTime:
+	case v.bytes[8] != nil && f.cell.Type == decode.DateTime:
 		return "the DateTime has an offset: a TIMESTAMP would heed it" + keepReason
 	}
 	for body := v.bytes[8]; len(body) > 0; {
@@ -174,7 +163,7 @@ func (m *machine) civil(f *field, at int, v *values) string {
 		return "the offset is not within 18 hours, in seconds"
 	}
 	micros -= offset * 1_000_000
-	return m.instant(f, at, micros, micros >= decode.MinMicros && micros <= decode.MaxMicros, micros < 0, false)
+	return m.instant(f, at, micros, micros >= decode.MinMicros && micros <= decode.MaxMicros, micros < 0)
 }
 
 // noDigits are 0 (decimal.proto).
@@ -189,11 +178,7 @@ func (m *machine) decimal(f *field, at int, v *values) string {
 }
 
 func (m *machine) scaled(f *field, at int, v *values) string {
-	scale := v.int(3)
-	if scale < 0 || scale > decode.BigNumericScale {
-		return fmt.Sprintf("the scale %d of the decimal is not within 0 and %d", scale, decode.BigNumericScale)
-	}
-	text, reason := decode.AppendUnscaled(m.scratch[:0], v.bytes[1], decode.BigNumericWhole+int(scale), int(scale))
+	text, reason := decode.AppendScaled(m.scratch[:0], v.bytes[1], v.int(3))
 	if m.scratch = text; reason != "" {
 		return reason
 	}

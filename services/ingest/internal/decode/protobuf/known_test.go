@@ -189,17 +189,28 @@ func TestPartsOfKnownMessages(t *testing.T) {
 			t.Errorf("%v: %s, want %s", c.columns, got, c.want)
 		}
 	}
-	for _, target := range []decode.Target{decode.Integer, decode.Date, decode.String} {
-		p, err := asking(t, text, decode.Columns{"at": {Type: target}}, func(o *decode.Options) { o.EventTime = "at" })
+	civil := commonTypes + "google.type.DateTime at = 2; }"
+	for _, c := range []struct {
+		text   string
+		target decode.Target
+		body   []byte
+	}{
+		{text, decode.Integer, varintField(1, 7)},
+		{text, decode.Date, varintField(1, 7)},
+		{text, decode.String, varintField(1, 7)},
+		{civil, decode.Timestamp, join(varintField(1, 1970), varintField(2, 1), varintField(3, 1), varintField(6, 7))},
+	} {
+		p, err := asking(t, c.text, decode.Columns{"at": {Type: c.target}},
+			func(o *decode.Options) { o.EventTime = "at" })
 		if err != nil {
 			t.Fatal(err)
 		}
 		d := p.NewDecoder()
-		if _, err := d.Append(nil, nested(2, varintField(1, 7)...)); err != nil {
+		if _, err := d.Append(nil, nested(2, c.body...)); err != nil {
 			t.Fatal(err)
 		}
 		if micros, ok := d.EventTime(); micros != 7_000_000 || !ok {
-			t.Errorf("%s: the event's time is %d, %v", target, micros, ok)
+			t.Errorf("%s: the event's time is %d, %v", c.target, micros, ok)
 		}
 	}
 }

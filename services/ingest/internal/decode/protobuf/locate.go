@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // locate is the path of the field that holds byte at of a payload, with the indexes of lists. The machine keeps no
@@ -14,7 +16,7 @@ func locate(n *node, path string, src []byte, at int, whole bool) string {
 	counts := map[*field]int{}
 	for p < end && !(whole && p == at) {
 		start := p
-		tag, q := varint(src[:end], p)
+		tag, q := decode.Varint(src[:end], p)
 		if q < 0 {
 			return path
 		}
@@ -64,7 +66,7 @@ func elements(f *field, src []byte, at int) int {
 	}
 	count := 0
 	for ; p < at; count++ {
-		size := protowire.ConsumeFieldValue(1, wireOf(f.op), src[p:])
+		size := protowire.ConsumeFieldValue(1, f.wire, src[p:])
 		if size < 0 {
 			break
 		}

@@ -92,7 +92,7 @@ func (m *machine) walk(n *node, p, end int) bool {
 		at := p
 		tag := uint64(src[p])
 		if p++; tag >= 0x80 {
-			if tag, p = varint(src, at); p < 0 || p-at > maxHead {
+			if tag, p = decode.Varint(src, at); p < 0 || p-at > maxHead {
 				return m.fail(at, varintFault(p))
 			}
 		}
@@ -131,10 +131,10 @@ func (m *machine) walk(n *node, p, end int) bool {
 		case opVarint:
 			if f.take != takeNothing {
 				var v uint64
-				if v, p = varint(src, p); p < 0 {
+				if v, p = decode.Varint(src, p); p < 0 {
 					return m.fail(at, varintFault(p))
 				}
-				if reason := m.takeNumber(f, v); reason != "" {
+				if reason := m.takeNumber(f, f.number(v)); reason != "" {
 					return m.fail(at, reason)
 				}
 			} else if p = skipVarint(src, p); p < 0 {
@@ -254,6 +254,12 @@ func (m *machine) unknown(at int, tag uint64, p, end int) int {
 	return p
 }
 
+// failed is fail, for functions that return where a value ends.
+func (m *machine) failed(at int, reason string) int {
+	m.fail(at, reason)
+	return -1
+}
+
 // edit copies what is right up to at, and opens the messages around it. The caller appends to out what takes the place
 // of the bytes up to the run that it sets.
 func (m *machine) edit(at int) {
@@ -286,9 +292,6 @@ func (m *machine) closeMessage(end int) {
 	binary.PutUvarint(m.out[f.start-have:], uint64(size))
 }
 
-// varint reads a varint at src[p:]; next is negative if there is none.
-func varint(src []byte, p int) (v uint64, next int) { return decode.Varint(src, p) }
-
 // skipVarint is where the varint at src[p:] ends; negative if there is none.
 func skipVarint(src []byte, p int) int {
 	if len(src)-p >= 8 {
@@ -296,7 +299,7 @@ func skipVarint(src []byte, p int) int {
 			return p + bits.TrailingZeros64(stop)>>3 + 1
 		}
 	}
-	_, p = varint(src, p)
+	_, p = decode.Varint(src, p)
 	return p
 }
 
@@ -304,18 +307,15 @@ func skipVarint(src []byte, p int) int {
 // (parse_context.h, ReadTag and ReadSize): such a payload has no place in a row, which others are to read.
 const maxHead = 5
 
-const (
-	noEnd    = decode.VarintEnds
-	tooLong  = decode.VarintTooLong
-	overlong = -3
-)
+// overlong is a tag or a length of more bytes.
+const overlong = -3
 
 // varintFault says why there is no varint, where next is negative, or no tag or length.
 func varintFault(next int) string {
 	switch next {
-	case tooLong:
+	case decode.VarintTooLong:
 		return varintReason
-	case noEnd:
+	case decode.VarintEnds:
 		return endReason
 	}
 	return "a tag or a length takes more than five bytes"
@@ -328,14 +328,14 @@ func length(src []byte, p int) (n, body int) {
 		if n <= len(src)-body {
 			return n, body
 		}
-		return 0, noEnd
+		return 0, decode.VarintEnds
 	}
-	v, body := varint(src, p)
+	v, body := decode.Varint(src, p)
 	switch {
 	case body-p > maxHead:
 		return 0, overlong
 	case body >= 0 && v > uint64(len(src)-body):
-		return 0, noEnd
+		return 0, decode.VarintEnds
 	}
 	return int(v), body
 }

@@ -42,40 +42,29 @@ func (n *node) deepest() int {
 type code uint8
 
 const (
-	opVarint  code = iota // as it is
+	opScalar  code = iota // a scalar, whose kind says how
+	opVarint              // as it is
 	opText                // UTF-8
 	opBytes               // as it is
 	opMessage             // into it
 	opFixed64             // as it is
 	opFixed32             // as it is
 	// The others are rare: see rare.
-	opUnsigned      // a varint of at most 63 bits
-	opFixedUnsigned // eight bytes, the first bit of the number 0
-	opMicros        // a varint of microseconds
-	opDays          // a varint of days
-	opEnum          // a varint that becomes a name
-	opTimestamp     // a google.protobuf.Timestamp
-	opDuration      // a google.protobuf.Duration
-	opWrapper       // one of google.protobuf's wrappers
-	opJSON          // a Struct, Value or ListValue; a message, list or map that a contract makes a JSON column of
-	opEmpty         // a message without fields
-	opKnown         // a message of common schemas that is one value
-	opSkip          // a field that a contract leaves out
-	// What the contract asks of a column, by how the field is written.
+	opUnsigned  // a number of at most 63 bits
+	opMicros    // a varint of microseconds
+	opDays      // a varint of days
+	opEnum      // a varint that becomes a name
+	opTimestamp // a google.protobuf.Timestamp
+	opDuration  // a google.protobuf.Duration
+	opWrapper   // one of google.protobuf's wrappers
+	opJSON      // a Struct, Value or ListValue; a message, list or map that an override makes a JSON column of
+	opEmpty     // a message without fields, which says that it is there and no more: true
+	opKnown     // a message of common schemas that is one value
+	opSkip      // a field that a contract leaves out
+	// Overrides, and moments that a contract's dates bound.
 	opColumnText
-	opColumnVarint
-	opColumnFixed64
-	opColumnFixed32
+	opColumnNumber
 )
-
-// wireTypes are the wire types of one value.
-var wireTypes = map[code]protowire.Type{
-	opVarint: protowire.VarintType, opUnsigned: protowire.VarintType, opMicros: protowire.VarintType,
-	opDays: protowire.VarintType, opEnum: protowire.VarintType, opFixed64: protowire.Fixed64Type,
-	opFixedUnsigned: protowire.Fixed64Type, opFixed32: protowire.Fixed32Type, opColumnVarint: protowire.VarintType,
-	opColumnFixed64: protowire.Fixed64Type,
-	opColumnFixed32: protowire.Fixed32Type,
-}
 
 // field is one field of a message. What each value needs comes first.
 type field struct {
@@ -83,12 +72,11 @@ type field struct {
 	tag, packed uint32
 	// bit is the field's in its node; -1 if it is repeated.
 	bit  int32
-	op   code
 	take taking
 	// implicit: the field has no presence, its zero is its absence.
 	implicit bool
-	// kind is that of the scalar, or of the one in the wrapper.
-	kind protoreflect.Kind
+	// scalar is that of the field's own values; op may be another than by the type map.
+	scalar
 	// node is the message's, json that of a JSON column; enum the enum's symbols.
 	node  *node
 	json  *member
@@ -96,8 +84,8 @@ type field struct {
 	known *known
 	// inner is the wrapper's value.
 	inner *field
-	// column is what the contract asks for, nil if nothing.
-	column *decode.Column
+	// cell is the column where values are written anew by its rules, nil elsewhere.
+	cell *decode.Cell
 	// out is the tag to write where the value is written anew.
 	out  []byte
 	name string
@@ -109,7 +97,7 @@ type compiler struct {
 	options *decode.Options
 	depth   int
 	texts   map[protoreflect.FullName]*text
-	faults  decode.Misfits // of defaults
+	faults  decode.Faults // of defaults
 }
 
 func (c *compiler) node(record *shape.Node, path *decode.Path, depth int) *node {
@@ -136,7 +124,7 @@ func (c *compiler) node(record *shape.Node, path *decode.Path, depth int) *node 
 				n.required[f.bit/64] |= 1 << (f.bit % 64)
 				n.names[f.bit] = f.name
 			} else if value, reason := absent(fd, &f); reason != "" {
-				_ = c.faults.Add(decode.Misfit(at.String(), reason))
+				_ = c.faults.Add(decode.FaultAt(at.String(), reason))
 			} else if value != nil {
 				n.fill[f.bit/64] |= 1 << (f.bit % 64)
 				n.values[f.bit] = value
@@ -173,97 +161,96 @@ func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 		n = n.Parts[0]
 	}
 	fd := n.Source.(protoreflect.FieldDescriptor)
-	f := field{name: name, take: c.taking(path), implicit: !fd.HasPresence() &&
-		fd.Cardinality() != protoreflect.Repeated}
+	f := field{
+		name: name, take: c.taking(path), scalar: scalars[fd.Kind()],
+		implicit: !fd.HasPresence() && fd.Cardinality() != protoreflect.Repeated,
+	}
 	if whole = whole && fd.Cardinality() == protoreflect.Repeated; fd.Cardinality() == protoreflect.Repeated && !whole {
 		f.bit = -1
 	}
-	what := cellOf(fd)
-	f.kind = scalarOf(fd, what).Kind()
+	what, column := codeOf(fd), n.Override
 	switch {
 	case skip:
 		f.op = opSkip
-		f.setTags(fd.Number(), false, opVarint)
+		f.setTags(fd.Number(), false)
 		return f
-	case what == cellJSON, whole, n.Kind == shape.JSON && what == cellMessage:
+	case what == opJSON, whole, n.Kind == shape.JSON && what == opMessage:
 		f.op, f.json = opJSON, c.jsonOf(fd)
 		f.json.list = whole
-		f.setTags(fd.Number(), false, opJSON)
+		f.setTags(fd.Number(), false)
 		f.tag, f.packed = f.json.tag, f.json.packed
 		return f
 	}
-	switch what {
-	case cellScalar:
-		if n.Asked != nil {
-			f.op, f.column = askedCode(fd.Kind()), n.Asked
-			break
+	switch f.op = what; what {
+	case opScalar:
+		switch f.op = scalarCode(fd.Kind(), optionOf(fd).GetType()); {
+		case column != nil:
+		case c.options.Dates != nil && n.Kind == shape.Timestamp:
+			column = &decode.Column{Type: decode.Timestamp, Unit: decode.Micros}
+		case c.options.Dates != nil && n.Kind == shape.Date:
+			column = &decode.Column{Type: decode.Date}
 		}
-		f.op = scalarCode(fd.Kind(), optionOf(fd).GetType())
-		switch {
-		case c.options.Dates == nil:
-		case n.Kind == shape.Timestamp:
-			f.op, f.column = opColumnVarint, &decode.Column{Type: decode.Timestamp, Unit: decode.Micros}
-		case n.Kind == shape.Date:
-			f.op, f.column = opColumnVarint, &decode.Column{Type: decode.Date}
+		if column != nil {
+			f.op = opColumnNumber
+			if f.wire == protowire.BytesType {
+				f.op = opColumnText
+			}
 		}
-	case cellEnum:
-		f.op, f.enum = opEnum, newSymbols(n.Symbols)
-	case cellTimestamp:
-		f.op, f.column = opTimestamp, n.Asked
-	case cellDuration:
-		f.op, f.column = opDuration, n.Asked
-	case cellEmpty:
-		f.op = opEmpty
-	case cellWrapper:
-		value := scalarOf(fd, what)
-		f.op, f.column = opWrapper, n.Asked
-		f.inner = &field{
-			name: "value", op: scalarCode(value.Kind(), columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED),
-			kind: value.Kind(),
-		}
-		f.inner.setTags(fd.Number(), false, f.inner.op) // out is written in the row's message
-		f.inner.tag = uint32(protowire.EncodeTag(1, wireOf(f.inner.op)))
-	default:
+	case opEnum:
+		f.enum = newSymbols(n.Symbols)
+	case opTimestamp:
+		column = cmp.Or(column, &decode.Column{Type: decode.Timestamp})
+	case opDuration:
+		column = cmp.Or(column, &decode.Column{Type: decode.Interval})
+	case opWrapper:
+		value := fd.Message().Fields().ByNumber(1)
+		f.inner = &field{name: "value", scalar: scalars[value.Kind()]}
+		f.inner.op = f.inner.scalar.op
+		f.inner.setTags(fd.Number(), false) // out is written in the row's message
+		f.inner.tag = uint32(protowire.EncodeTag(1, f.inner.wire))
+	case opMessage:
 		if n.Kind < shape.Record {
-			f.op, f.known, f.column = opKnown, knownOf(fd.Message()), n.Asked
+			f.op, f.known = opKnown, knownOf(fd.Message())
 			break
 		}
-		f.op = opMessage
 		f.node = c.node(n, path, depth+1)
 		if n.Kind == shape.Range {
 			bounds := n.Bounds()
 			f.node.bounds = &bounds
 		}
 	}
-	f.setTags(fd.Number(), fd.Cardinality() == protoreflect.Repeated, f.op)
+	if column != nil && f.op != opEnum && f.op != opMessage && f.op != opEmpty {
+		f.cell = &decode.Cell{Column: column, Dates: c.options.Dates, Item: f.bit < 0}
+		f.cell.Day = f.known != nil && f.known.source == decode.FromDate
+		// A number that is zero may be an absent one: it is taken as it is read.
+		if moment := f.op == opTimestamp || f.op == opKnown; f.take&takeTime != 0 &&
+			(moment || column.Type == decode.Timestamp && f.op != opColumnNumber) {
+			f.cell.Take = true
+			f.take &^= takeTime
+		}
+	}
+	f.setTags(fd.Number(), fd.Cardinality() == protoreflect.Repeated)
 	return f
 }
 
 // setTags sets the tags that the field is read and written by.
-func (f *field) setTags(number protowire.Number, repeated bool, op code) {
-	wire := wireOf(op)
-	f.tag = uint32(protowire.EncodeTag(number, wire))
-	if repeated && wire != protowire.BytesType {
+func (f *field) setTags(number protowire.Number, repeated bool) {
+	f.tag = uint32(protowire.EncodeTag(number, f.wire))
+	if repeated && f.wire != protowire.BytesType {
 		f.packed = uint32(protowire.EncodeTag(number, protowire.BytesType))
 	}
-	switch op {
-	case opEnum, opDuration:
+	wire := f.wire
+	switch {
+	case f.cell != nil:
+		wire = f.cell.Wire()
+	case f.op == opEnum, f.op == opJSON:
 		wire = protowire.BytesType
-	case opTimestamp, opEmpty:
+	case f.op == opEmpty:
 		wire = protowire.VarintType
 	}
-	if f.column != nil {
-		wire = f.column.Wire()
+	if f.out = protowire.AppendTag(nil, number, wire); f.cell != nil {
+		f.cell.Tag = f.out
 	}
-	f.out = protowire.AppendTag(nil, number, wire)
-}
-
-// wireOf is the wire type that values are read from.
-func wireOf(op code) protowire.Type {
-	if t, ok := wireTypes[op]; ok {
-		return t
-	}
-	return protowire.BytesType
 }
 
 func scalarCode(k protoreflect.Kind, option columnv1.ColumnType) code {
@@ -273,19 +260,5 @@ func scalarCode(k protoreflect.Kind, option columnv1.ColumnType) code {
 	case columnv1.ColumnType_COLUMN_TYPE_DATE:
 		return opDays
 	}
-	switch k {
-	case protoreflect.StringKind:
-		return opText
-	case protoreflect.BytesKind:
-		return opBytes
-	case protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind, protoreflect.FloatKind:
-		return opFixed32
-	case protoreflect.Sfixed64Kind, protoreflect.DoubleKind:
-		return opFixed64
-	case protoreflect.Fixed64Kind:
-		return opFixedUnsigned
-	case protoreflect.Uint64Kind:
-		return opUnsigned
-	}
-	return opVarint
+	return scalars[k].op
 }

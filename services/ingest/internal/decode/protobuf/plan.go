@@ -122,19 +122,15 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 
 // again decodes a payload in which a singular field is there twice.
 func (d *Decoder) again(dst, payload []byte) ([]byte, error) {
-	refuse := func(reason string) error {
-		return &decode.Error{
-			Contract: d.plan.options.Contract, Field: d.plan.options.Payload, Offset: -1,
-			Reason: reason,
-		}
-	}
 	m := dynamicpb.NewMessage(d.plan.message)
-	if err := merge(payload, m); err != nil {
-		return dst, refuse("a singular field is there more than once, and they do not merge: " + err.Error())
+	err := merge(payload, m)
+	var once []byte
+	if err == nil {
+		once, err = proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(m)
 	}
-	once, err := proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(m)
 	if err != nil {
-		return dst, refuse("a singular field is there more than once, and they do not merge: " + err.Error())
+		return dst, d.plan.options.Refuse(-1, "a singular field is there more than once, and they do not merge: "+
+			err.Error())
 	}
 	row, ok := d.machine.decode(d.plan.root, dst, once)
 	if !ok {

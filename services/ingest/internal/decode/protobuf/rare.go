@@ -1,7 +1,6 @@
 package protobuf
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"strconv"
@@ -27,41 +26,36 @@ func (m *machine) rare(f *field, at, p, end int) int {
 		return m.asJSON(f, at, uint64(f.tag), p, end)
 	case opColumnText:
 		return m.columnText(f, at, p, end)
-	case opColumnVarint, opColumnFixed64, opColumnFixed32:
+	case opColumnNumber:
 		m.edit(at)
 		next, reason := m.columnNumber(f, src, p)
 		if reason != "" {
-			m.fail(at, reason)
-			return -1
+			return m.failed(at, reason)
 		}
 		m.run = next
 		return next
-	case opUnsigned, opMicros, opDays, opFixedUnsigned:
-		next, reason := check(f.op, src, p)
+	case opUnsigned, opMicros, opDays:
+		next, reason := f.check(src, p)
 		if reason != "" {
-			m.fail(at, reason)
-			return -1
+			return m.failed(at, reason)
 		}
 		return next
 	case opEnum:
-		v, next := varint(src, p)
+		v, next := decode.Varint(src, p)
 		if next < 0 {
-			m.fail(at, varintFault(next))
-			return -1
+			return m.failed(at, varintFault(next))
 		}
 		m.edit(at)
 		m.out = f.enum.text(append(m.out, f.out...), int32(v))
 		m.run = next
 		if m.overfull() {
-			m.fail(at, decode.RowReason)
-			return -1
+			return m.failed(at, decode.RowReason)
 		}
 		return next
 	}
 	size, body := length(src, p)
 	if body < 0 {
-		m.fail(at, varintFault(body))
-		return -1
+		return m.failed(at, varintFault(body))
 	}
 	next := body + size
 	if !m.well(f, at, body, next) {
@@ -71,26 +65,17 @@ func (m *machine) rare(f *field, at, p, end int) int {
 	return next
 }
 
-// check checks a number that not every bit pattern is a value of.
-func check(op code, src []byte, p int) (next int, reason string) {
-	if op == opFixedUnsigned {
-		if len(src)-p < 8 {
-			return -1, endReason
-		}
-		if binary.LittleEndian.Uint64(src[p:])>>63 != 0 {
-			return -1, unsignedReason
-		}
-		return p + 8, ""
-	}
-	v, next := varint(src, p)
+// check reads a number, of which not every bit pattern may be a value.
+func (f *field) check(src []byte, p int) (next int, reason string) {
+	v, next := f.bits(src, p)
 	switch {
 	case next < 0:
 		return -1, varintFault(next)
-	case op == opUnsigned && v > math.MaxInt64:
+	case f.op == opUnsigned && v > math.MaxInt64:
 		return -1, unsignedReason
-	case op == opMicros && (int64(v) < decode.MinMicros || int64(v) > decode.MaxMicros):
+	case f.op == opMicros && (int64(v) < decode.MinMicros || int64(v) > decode.MaxMicros):
 		return -1, decode.TimestampReason
-	case op == opDays && (int32(v) < decode.MinDays || int32(v) > decode.MaxDays):
+	case f.op == opDays && (int32(v) < decode.MinDays || int32(v) > decode.MaxDays):
 		return -1, dateReason
 	}
 	return next, ""
@@ -102,20 +87,18 @@ func (m *machine) packed(f *field, at int, tag uint64, p, end int) int {
 		return m.leave(at, tag, p, end)
 	}
 	if f.packed == 0 || uint64(f.packed) != tag {
-		m.fail(at, fmt.Sprintf("the value is %s, the schema says %s", wireNames[tag&7], wireNames[f.tag&7]))
-		return -1
+		return m.failed(at, fmt.Sprintf("the value is %s, the schema says %s", wireNames[tag&7], wireNames[f.tag&7]))
 	}
 	if f.op == opJSON {
 		return m.asJSON(f, at, tag, p, end)
 	}
 	size, body := length(m.src[:end], p)
 	if body < 0 {
-		m.fail(at, varintFault(body))
-		return -1
+		return m.failed(at, varintFault(body))
 	}
 	next := body + size
 	src := m.src[:next]
-	if f.op == opEnum || f.column != nil {
+	if f.op == opEnum || f.op == opColumnNumber {
 		m.edit(at)
 		m.run = next
 	}
@@ -128,15 +111,15 @@ func (m *machine) packed(f *field, at int, tag uint64, p, end int) int {
 			p += 4
 		case opVarint, opEnum:
 			var v uint64
-			if v, p = varint(src, p); p >= 0 && f.op == opEnum {
+			if v, p = decode.Varint(src, p); p >= 0 && f.op == opEnum {
 				if m.out = f.enum.text(append(m.out, f.out...), int32(v)); m.overfull() {
 					reason = decode.RowReason
 				}
 			}
-		case opColumnVarint, opColumnFixed64, opColumnFixed32:
+		case opColumnNumber:
 			p, reason = m.columnNumber(f, src, p)
 		default:
-			p, reason = check(f.op, src, p)
+			p, reason = f.check(src, p)
 		}
 		switch {
 		case reason == "" && p > next:
@@ -145,8 +128,7 @@ func (m *machine) packed(f *field, at int, tag uint64, p, end int) int {
 			reason = varintFault(p)
 		}
 		if reason != "" {
-			m.fail(element, reason)
-			return -1
+			return m.failed(element, reason)
 		}
 	}
 	return next
@@ -173,24 +155,8 @@ func (m *machine) well(f *field, at, p, end int) bool {
 			return m.fail(at, "the Timestamp's nanos are not within 0 and 999999999")
 		}
 		micros, ok := decode.ToMicros(seconds, decode.Seconds)
-		if f.column != nil {
-			reason := m.instant(f, at, micros+int64(nanos)/1000, ok, seconds < 0, false)
-			return reason == "" || m.fail(at, reason)
-		}
-		micros, null, reason := m.Far(m.dates, micros+int64(nanos)/1000, ok, seconds < 0)
-		switch {
-		case reason == "" && null && f.bit < 0:
-			reason = decode.FarItemReason
-		case reason == "" && f.take&takeTime != 0:
-			m.Micros, m.HasTime = micros, !null
-		}
-		if reason != "" {
-			return m.fail(at, reason)
-		}
-		if m.edit(at); !null {
-			m.out = binary.AppendUvarint(append(m.out, f.out...), uint64(micros))
-		}
-		return true
+		reason := m.instant(f, at, micros+int64(nanos)/1000, ok, seconds < 0)
+		return reason == "" || m.fail(at, reason)
 	case opWrapper:
 		return m.wrapper(f, at, p, end)
 	case opKnown:
@@ -210,10 +176,9 @@ func (m *machine) well(f *field, at, p, end int) bool {
 // than it needs may be of a field that they do have, and the payload is then written anew.
 func (m *machine) other(p, end int) int {
 	at := p
-	tag, p := varint(m.src[:end], p)
+	tag, p := decode.Varint(m.src[:end], p)
 	if p < 0 || p-at > maxHead {
-		m.fail(at, varintFault(p))
-		return -1
+		return m.failed(at, varintFault(p))
 	}
 	if tag < 0x80 && p > at+1 {
 		m.twice = true
@@ -228,7 +193,7 @@ func (m *machine) pair(p, end int) (seconds int64, nanos int32, ok bool) {
 		at := p
 		switch src[p] {
 		case 1 << 3, 2 << 3:
-			v, next := varint(src, p+1)
+			v, next := decode.Varint(src, p+1)
 			if next < 0 {
 				return 0, 0, m.fail(at, varintFault(next))
 			}
@@ -256,16 +221,13 @@ func (m *machine) duration(f *field, at int, seconds int64, nanos int32) bool {
 	if !isDuration(seconds, nanos) {
 		return m.fail(at, durationReason)
 	}
-	if f.column != nil && f.column.Type != decode.Interval && f.column.Type != decode.String {
-		m.edit(at)
+	if m.edit(at); f.cell.Type != decode.Interval && f.cell.Type != decode.String {
 		var reason string
-		m.out, reason = f.column.AppendSpan(append(m.out, f.out...), seconds*1_000_000+int64(nanos)/1000)
+		m.out, reason = f.cell.AppendSpan(m.out, seconds*1_000_000+int64(nanos)/1000)
 		return reason == "" || m.fail(at, reason)
 	}
-	text := appendDuration(m.json.Text[:0], seconds, nanos)
-	m.json.Text = text
-	m.edit(at)
-	m.out = append(binary.AppendUvarint(append(m.out, f.out...), uint64(len(text))), text...)
+	m.json.Text = appendDuration(m.json.Text[:0], seconds, nanos)
+	m.out = protowire.AppendBytes(append(m.out, f.out...), m.json.Text)
 	return true
 }
 
@@ -298,65 +260,45 @@ func appendDuration(text []byte, seconds int64, nanos int32) []byte {
 // wrapper writes the value inside, the zero if there is none.
 func (m *machine) wrapper(f *field, at, p, end int) bool {
 	src, in := m.src[:end], f.inner
-	from, to := -1, -1
+	value := in.zero()
 	for p < end {
-		start := p
+		start, reason := p, ""
 		if uint32(src[p]) != in.tag {
 			if p = m.other(p, end); p < 0 {
 				return false
 			}
 			continue
 		}
-		p++
-		from = p
-		reason := ""
-		switch in.op {
-		case opText, opBytes:
-			size, body := length(src, p)
+		from := p + 1
+		if in.wire == protowire.BytesType {
+			size, body := length(src, from)
 			if body < 0 {
 				return m.fail(start, varintFault(body))
 			}
-			if p = body + size; in.op == opText && !decode.ValidText(src, body, size) {
+			if p = body + size; in.form == formText && !decode.ValidText(src, body, size) {
 				reason = decode.InvalidUTF8
 			}
-		case opFixed64, opFixed32:
-			if p += widths[in.op]; p > end {
-				reason = endReason
-			}
-		case opVarint:
-			if _, p = varint(src, p); p < 0 {
-				reason = varintFault(p)
-			}
-		default:
-			p, reason = check(in.op, src, p)
+		} else {
+			p, reason = in.check(src, from)
 		}
 		if reason != "" {
 			return m.fail(start, reason)
 		}
-		to = p
+		value = src[from:p]
 	}
-	if f.column != nil {
-		return m.wrapped(f, at, src[max(from, 0):max(to, 0)])
+	if f.cell != nil {
+		return m.wrapped(f, at, value)
 	}
 	m.edit(at)
-	m.out = append(m.out, in.out...)
-	if from < 0 {
-		m.out = append(m.out, make([]byte, max(1, widths[in.op]))...)
-	} else {
-		m.out = append(m.out, src[from:to]...)
-	}
+	m.out = append(append(m.out, in.out...), value...)
 	return true
 }
-
-// widths are the bytes of a fixed number.
-var widths = [...]int{opFixed64: 8, opFixed32: 4, opFixedUnsigned: 8, opColumnFixed64: 8, opColumnFixed32: 4}
 
 // leave reads past a field that a contract leaves out. It returns where it ends, or a negative number.
 func (m *machine) leave(at int, tag uint64, p, end int) int {
 	size := protowire.ConsumeFieldValue(protowire.Number(tag>>3), protowire.Type(tag&7), m.src[p:end])
 	if size < 0 {
-		m.fail(at, "a field that the contract leaves out: "+protowire.ParseError(size).Error())
-		return -1
+		return m.failed(at, "a field that the contract leaves out: "+protowire.ParseError(size).Error())
 	}
 	m.edit(at)
 	m.run = p + size
@@ -367,17 +309,14 @@ func (m *machine) leave(at int, tag uint64, p, end int) int {
 func (m *machine) skip(at int, tag uint64, p, end int) int {
 	number := tag >> 3
 	if number < uint64(protowire.MinValidNumber) || number > uint64(protowire.MaxValidNumber) {
-		m.fail(at, "a tag has no field number that protobuf allows")
-		return -1
+		return m.failed(at, "a tag has no field number that protobuf allows")
 	}
 	size := protowire.ConsumeFieldValue(protowire.Number(number), protowire.Type(tag&7), m.src[p:end])
 	if size < 0 {
-		m.fail(at, "a field that the schema does not have: "+protowire.ParseError(size).Error())
-		return -1
+		return m.failed(at, "a field that the schema does not have: "+protowire.ParseError(size).Error())
 	}
 	if m.refuse {
-		m.fail(at, "the schema has no field "+strconv.FormatUint(number, 10)+" here")
-		return -1
+		return m.failed(at, "the schema has no field "+strconv.FormatUint(number, 10)+" here")
 	}
 	return p + size
 }

@@ -61,15 +61,15 @@ func parseSet(encoded []byte) (*protoregistry.Files, error) {
 // findMessage finds the payload's message by its full name.
 func findMessage(files *protoregistry.Files, name, payload string) (protoreflect.MessageDescriptor, error) {
 	if name == "" {
-		return nil, decode.Misfit(payload, "message: it is missing; the schema has "+messages(files))
+		return nil, decode.FaultAt(payload, "message: it is missing; the schema has "+messages(files))
 	}
 	d, err := files.FindDescriptorByName(protoreflect.FullName(strings.TrimPrefix(name, ".")))
 	if err != nil {
-		return nil, decode.Misfit(payload, fmt.Sprintf("message: the schema has no %s, but %s", name, messages(files)))
+		return nil, decode.FaultAt(payload, fmt.Sprintf("message: the schema has no %s, but %s", name, messages(files)))
 	}
 	m, ok := d.(protoreflect.MessageDescriptor)
 	if !ok || m.IsMapEntry() {
-		return nil, decode.Misfit(payload, fmt.Sprintf("message: %s is no message; the schema has %s", name,
+		return nil, decode.FaultAt(payload, fmt.Sprintf("message: %s is no message; the schema has %s", name,
 			messages(files)))
 	}
 	return m, nil

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/descriptorpb"
 
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
@@ -85,26 +84,29 @@ var optionKinds = map[columnv1.ColumnType]struct {
 
 // value is one value of a field.
 func (u *unfolder) value(f protoreflect.FieldDescriptor) *shape.Node {
-	what, option := cellOf(f), optionOf(f)
+	what, option := codeOf(f), optionOf(f)
 	n := &shape.Node{}
 	switch what {
-	case cellMessage:
+	case opMessage:
 		if n = u.record(f.Message()); knownOf(f.Message()) != nil {
 			n.Hint = knownOf(f.Message()).hint
 		}
-	case cellEnum:
+	case opEnum:
 		n.Kind, n.Symbols = shape.Enum, symbolsOf(f.Enum())
-	case cellTimestamp:
+	case opTimestamp:
 		n.Kind, n.Unit = shape.Timestamp, decode.Micros
-	case cellDuration:
+	case opDuration:
 		n.Kind = shape.Interval
-	case cellJSON:
+	case opJSON:
 		n.Kind = shape.JSON
-	case cellEmpty:
+	case opEmpty:
 		n.Kind = shape.Bool
 	default:
-		k := scalarOf(f, what).Kind()
-		n.Kind, n.Wire = kindOf(k), scalarType(k)
+		k := f.Kind()
+		if what == opWrapper {
+			k = f.Message().Fields().ByNumber(1).Kind()
+		}
+		n.Kind, n.Wire = scalars[k].column, scalarType(k)
 	}
 	n.Type, n.From, n.Source, n.Option = spell(f), n.Kind, f, option
 	if t := option.GetType(); t != columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED {
@@ -120,51 +122,23 @@ func (u *unfolder) value(f protoreflect.FieldDescriptor) *shape.Node {
 	return n
 }
 
-// become says why a value cannot be the column that is asked for.
+// become says why a value cannot be the column of an override.
 func become(n *shape.Node, c *decode.Column) (reason string) {
 	f, ok := n.Source.(protoreflect.FieldDescriptor)
 	if !ok || n.Kind == shape.Map || n.Kind == shape.Array || n.Option.GetType() != 0 {
 		return shape.BySource(n, c)
 	}
-	switch cellOf(f) {
-	case cellTimestamp:
+	switch codeOf(f) {
+	case opTimestamp:
 		return c.Check(decode.FromMoment)
-	case cellDuration:
+	case opDuration:
 		return c.Check(decode.FromSpan)
-	case cellMessage:
+	case opMessage:
 		if k := knownOf(f.Message()); k != nil && c.Type != decode.JSON && c.Type != decode.Range {
 			return c.Check(k.source)
 		}
 	}
 	return shape.BySource(n, c)
-}
-
-func kindOf(k protoreflect.Kind) shape.Kind {
-	switch k {
-	case protoreflect.BoolKind:
-		return shape.Bool
-	case protoreflect.FloatKind:
-		return shape.Float
-	case protoreflect.DoubleKind:
-		return shape.Double
-	case protoreflect.StringKind:
-		return shape.String
-	case protoreflect.BytesKind:
-		return shape.Bytes
-	}
-	return shape.Int64
-}
-
-// scalarType is the type that carries a scalar in the row, of the same bytes. BigQuery has no unsigned numbers of 64
-// bits: the row calls them signed, and those beyond are refused.
-func scalarType(k protoreflect.Kind) descriptorpb.FieldDescriptorProto_Type {
-	switch k {
-	case protoreflect.Uint64Kind:
-		return descriptorpb.FieldDescriptorProto_TYPE_INT64
-	case protoreflect.Fixed64Kind:
-		return descriptorpb.FieldDescriptorProto_TYPE_SFIXED64
-	}
-	return descriptorpb.FieldDescriptorProto_Type(k)
 }
 
 // comment is the comment on a message or field as one line of text, if the set has it.
@@ -208,7 +182,7 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 			case grows[[2]protoreflect.Kind{h.Kind(), w.Kind()}]:
 				return shape.Widens
 			}
-			return shape.Misfit
+			return shape.Conflicts
 		},
 	})
 	return &Schema{s.message, root}, changes

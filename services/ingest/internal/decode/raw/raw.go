@@ -38,7 +38,7 @@ type Plan struct {
 func Compile(kind Kind, o decode.Options) (*Plan, error) {
 	for _, named := range []struct{ option, path string }{{"event_id", o.EventID}, {"event_time", o.EventTime}} {
 		if named.path != "" {
-			return nil, decode.Misfit(o.Path(named.path), named.option+": a raw payload has no fields")
+			return nil, decode.FaultAt(o.Path(named.path), named.option+": a raw payload has no fields")
 		}
 	}
 	return &Plan{kind, o}, nil
@@ -62,11 +62,14 @@ func (p *Plan) AddPayload(row *descriptorpb.DescriptorProto, column string, numb
 }
 
 // NewDecoder returns a decoder. It has no state.
-func (p *Plan) NewDecoder() decode.Decoder { return decoder{p} }
+func (p *Plan) NewDecoder() decode.Decoder { return &decoder{plan: p} }
 
-type decoder struct{ plan *Plan }
+type decoder struct {
+	decode.Taken // nothing
+	plan         *Plan
+}
 
-func (d decoder) Append(dst, payload []byte) ([]byte, error) {
+func (d *decoder) Append(dst, payload []byte) ([]byte, error) {
 	var at int
 	var reason string
 	switch d.plan.kind {
@@ -76,15 +79,7 @@ func (d decoder) Append(dst, payload []byte) ([]byte, error) {
 		at, reason = decode.CheckUTF8(payload)
 	}
 	if reason != "" {
-		return dst, &decode.Error{
-			Contract: d.plan.options.Contract, Field: d.plan.options.Payload, Offset: at, Reason: reason,
-		}
+		return dst, d.plan.options.Refuse(at, reason)
 	}
 	return append(dst, payload...), nil
 }
-
-func (decoder) EventID() ([]byte, bool) { return nil, false }
-
-func (decoder) EventTime() (int64, bool) { return 0, false }
-
-func (decoder) FarDates() int { return 0 }

@@ -14,9 +14,9 @@ type Fit uint8
 
 // The fits.
 const (
-	Misfit Fit = iota // they do not
-	Fits              // as they are
-	Widens            // once the column holds more; it is of the same type
+	Conflicts Fit = iota // they do not
+	Fits                 // as they are
+	Widens               // once the column holds more; it is of the same type
 )
 
 // Rules are what a format says of schemas that grow.
@@ -139,7 +139,7 @@ func (g *grower) into(have, want *Node, path *decode.Path) {
 				want.Wire
 			have.Symbols, have.Fallback = nil, ""
 			g.widened(path.String())
-		case Misfit:
+		case Conflicts:
 			g.conflict(path, have, want)
 		}
 	}
@@ -150,7 +150,7 @@ func (g *grower) fit(want, have *Node) Fit {
 		if want.Kind == have.Kind {
 			return Fits
 		}
-		return Misfit
+		return Conflicts
 	}
 	return g.rules.Fit(have, want)
 }

@@ -29,7 +29,7 @@ func (t *Tree) heedAll(n *Node, taken []*Node) {
 	if slices.Contains(taken, n) {
 		return
 	}
-	if n.Hint != nil && n.Fault == "" && n.Asked == nil && !within(n, taken) && t.Become(n, n.Hint) == "" {
+	if n.Hint != nil && n.Fault == "" && n.Override == nil && !within(n, taken) && t.Become(n, n.Hint) == "" {
 		n.Become(n.Hint)
 	}
 	for _, p := range n.Parts {
@@ -40,6 +40,6 @@ func (t *Tree) heedAll(n *Node, taken []*Node) {
 // within reports whether the contract asks for anything of the parts of a value: it is to have them, then.
 func within(n *Node, taken []*Node) bool {
 	return slices.ContainsFunc(n.Parts, func(p *Node) bool {
-		return p.Asked != nil || p.Column != "" || p.Skip || slices.Contains(taken, p) || within(p, taken)
+		return p.Override != nil || p.Column != "" || p.Skip || slices.Contains(taken, p) || within(p, taken)
 	})
 }

@@ -3,6 +3,7 @@ package shape
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
@@ -53,6 +54,19 @@ func (k Kind) IsMoment() bool { return k == Date || k == DateTime || k == Timest
 // IsWhole reports whether values are whole numbers.
 func (k Kind) IsWhole() bool { return k == Int32 || k == Int64 }
 
+// Wire is how values of the kind are written in the row.
+func (k Kind) Wire() protowire.Type {
+	switch k {
+	case Bool, Int32, Int64, Timestamp, Date:
+		return protowire.VarintType
+	case Float:
+		return protowire.Fixed32Type
+	case Double:
+		return protowire.Fixed64Type
+	}
+	return protowire.BytesType
+}
+
 // scalars are the protobuf type of each kind without parts, and what that does not say.
 var scalars = map[Kind]struct {
 	wire   descriptorpb.FieldDescriptorProto_Type
@@ -84,11 +98,11 @@ func (n *Node) scalar(f *descriptorpb.FieldDescriptorProto) (reason string) {
 	}
 	c := &columnv1.Column{Type: s.column}
 	f.Type = s.wire.Enum()
-	if n.Wire != 0 && n.Asked == nil {
+	if n.Wire != 0 && n.Override == nil {
 		f.Type = n.Wire.Enum()
 	}
 	switch {
-	case n.Option.GetType() != 0 && n.Asked == nil:
+	case n.Option.GetType() != 0 && n.Override == nil:
 		c = proto.CloneOf(n.Option)
 	case n.Kind != Decimal:
 	case n.Unbounded && n.Big:
@@ -120,9 +134,9 @@ var targets = map[decode.Target]Kind{
 	decode.Timestamp: Timestamp,
 }
 
-// Become makes the value the column that is asked for. A RANGE keeps its parts.
+// Become makes the value the column of an override. A RANGE keeps its parts.
 func (n *Node) Become(c *decode.Column) {
-	n.Asked, n.Fault = c, ""
+	n.Override, n.Fault = c, ""
 	if c.Type == decode.Range {
 		n.Kind = Range
 		return

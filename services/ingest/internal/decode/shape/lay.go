@@ -20,7 +20,7 @@ func (l *Columns) AddPayload(row *descriptorpb.DescriptorProto, column string, n
 		envelope += len(t.Field)
 	}
 	if l.columns+envelope > decode.MaxColumns {
-		return decode.Misfit(column, fmt.Sprintf("it has %d columns and the envelope %d, beyond BigQuery's %d",
+		return decode.FaultAt(column, fmt.Sprintf("it has %d columns and the envelope %d, beyond BigQuery's %d",
 			l.columns, envelope, decode.MaxColumns))
 	}
 	names := l.name(row)

@@ -1,8 +1,8 @@
 // Package shape is the tree of a payload's columns: what each value at each place of a payload becomes.
 //
 // The formats parse schemas into it, and compile what runs over payloads from it. All that is about columns is here,
-// once: columns that a contract asks for (Tree.Ask), what BigQuery takes and the row's descriptor (Tree.Lay,
-// Tree.AddPayload), the fields that the envelope takes (Tree.Take), and how a tree grows by a newer schema (Grow).
+// once: the overrides of a contract, what BigQuery takes, the fields that the envelope takes (Tree.Compile), the row's
+// descriptor (Columns.AddPayload), and how a tree grows by a newer schema (Grow).
 //
 // A type that a schema uses at several places is a Node at each, so that a place can be changed without the others.
 // Bounds on the columns of a table bound the tree.
@@ -61,10 +61,10 @@ type Node struct {
 	// Hint is the column that the source of the payloads says that the value is; nil if it does not say.
 	Hint *decode.Column
 
-	// From is the kind before a contract asked for another: what the payload has. Asked is what it asked for; nil if
-	// nothing.
-	From  Kind
-	Asked *decode.Column
+	// From is the kind before the contract's override: what the payload has. Override is the column that it names; nil
+	// for none.
+	From     Kind
+	Override *decode.Column
 	// Fault says why the value can be no column as it stands; empty if it can.
 	Fault string
 	// Writes says that the format writes the value as JSON where a contract asks for that: whole, as it stands there.

@@ -25,13 +25,13 @@ func (t *Tree) take(o *decode.Options) {
 	switch {
 	case err != nil:
 		t.fault(o.EventTimePath(), "event_time: "+err.Error())
-	case n.Kind == Timestamp && o.EventTimeUnit != decode.Auto && n.Asked != nil:
+	case n.Kind == Timestamp && o.EventTimeUnit != decode.Auto && n.Override != nil:
 		t.fault(o.EventTimePath(), "event_time: columns says the unit already: leave it out")
 	case n.Kind == Timestamp && o.EventTimeUnit != decode.Auto:
 		t.fault(o.EventTimePath(), "event_time: the schema says the unit already: leave it out")
 	case n.Kind == Timestamp:
 		o.EventTimeUnit = n.Unit
-	case !t.kind(n).IsWhole() && !(n.From == Timestamp && n.Asked != nil):
+	case !t.kind(n).IsWhole() && !(n.From == Timestamp && n.Override != nil):
 		t.fault(o.EventTimePath(), "event_time: wants a whole number, a timestamp, or a text whose column is a "+
 			"TIMESTAMP")
 	}

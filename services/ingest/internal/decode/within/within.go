@@ -22,7 +22,7 @@ import (
 type Plan struct {
 	decode.Plan
 
-	contract, payload string
+	options *decode.Options
 	// path is where the record is, by the numbers of fields; operation the number of the text beside it, 0 for none.
 	path      []protowire.Number
 	operation protowire.Number
@@ -32,7 +32,7 @@ type Plan struct {
 // text, and is empty for none. The error is a *decode.SchemaError whose reason starts with "payload_path: " or
 // "operation: ".
 func New(whole decode.Plan, o *decode.Options, path, operation string) (*Plan, error) {
-	p := &Plan{Plan: whole, contract: o.Contract, payload: o.Payload}
+	p := &Plan{Plan: whole, options: o}
 	row, at, err := p.whole("payload", 16)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func New(whole decode.Plan, o *decode.Options, path, operation string) (*Plan, e
 	if operation != "" {
 		f := field(at, operation)
 		if f == nil || f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_STRING || typed(f) || repeated(f) {
-			return nil, decode.Misfit(o.Payload+"."+operation,
+			return nil, decode.FaultAt(o.Payload+"."+operation,
 				"operation: wants a text of the payload itself, whose column is a STRING")
 		}
 		p.operation = protowire.Number(f.GetNumber())
@@ -49,7 +49,7 @@ func New(whole decode.Plan, o *decode.Options, path, operation string) (*Plan, e
 	for i, name := range names {
 		f := field(at, name)
 		if f == nil || f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_MESSAGE || repeated(f) || typed(f) {
-			return nil, decode.Misfit(o.Payload+"."+strings.Join(names[:i+1], "."),
+			return nil, decode.FaultAt(o.Payload+"."+strings.Join(names[:i+1], "."),
 				"payload_path: wants a record, and the records around it, by their names in the schema")
 		}
 		p.path = append(p.path, protowire.Number(f.GetNumber()))
@@ -94,7 +94,7 @@ func (p *Plan) whole(column string, number int32) (row, payload *descriptorpb.De
 	}
 	f := row.Field[0]
 	if f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_MESSAGE {
-		return nil, nil, decode.Misfit(p.payload, "payload_path: the payload is no record")
+		return nil, nil, decode.FaultAt(p.options.Payload, "payload_path: the payload is no record")
 	}
 	return row, nested(row, f.GetTypeName()), nil
 }
@@ -150,7 +150,7 @@ type Decoder struct {
 	decode.Decoder
 	plan      *Plan
 	operation []byte
-	told      bool
+	hasText   bool
 	absent    bool
 }
 
@@ -159,7 +159,7 @@ const maxOperation = 1 << 10
 
 // Append implements decode.Decoder. Where there is no record it appends nothing, and Absent says so.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
-	d.told, d.absent = false, false
+	d.hasText, d.absent = false, false
 	out, err := d.Decoder.Append(dst, payload)
 	if err != nil {
 		return out, err
@@ -174,9 +174,10 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 		record, text = find(record, number, beside)
 		if text != nil {
 			if len(text) > maxOperation {
-				return dst, d.refuse(fmt.Sprintf("the operation has %d bytes, more than %d", len(text), maxOperation))
+				return dst, d.plan.options.Refuse(0, fmt.Sprintf("the operation has %d bytes, more than %d", len(text),
+					maxOperation))
 			}
-			d.operation, d.told = append(d.operation[:0], text...), true
+			d.operation, d.hasText = append(d.operation[:0], text...), true
 		}
 		if record == nil {
 			d.absent = true
@@ -186,13 +187,9 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	return out[:len(dst)+copy(out[len(dst):], record)], nil
 }
 
-func (d *Decoder) refuse(reason string) error {
-	return &decode.Error{Contract: d.plan.contract, Field: d.plan.payload, Offset: 0, Reason: reason}
-}
-
 // Operation is the text beside the record of the payload last appended; ok is false if there is none. It is valid until
 // the next Append.
-func (d *Decoder) Operation() (text []byte, ok bool) { return d.operation, d.told }
+func (d *Decoder) Operation() (text []byte, ok bool) { return d.operation, d.hasText }
 
 // Absent says that there was no record in the payload last appended: the column is null.
 func (d *Decoder) Absent() bool { return d.absent }

@@ -14,14 +14,14 @@ type Tree struct {
 	// Payload is the name of the payload's column, Path its place.
 	Payload string
 	Path    *decode.Path
-	// Become says why a value cannot be the column that is asked for, empty if it can. Whole says that it is asked of
+	// Become says why a value cannot be the column of an override, empty if it can. Whole says that the override is of
 	// arrays, unions and what is in a RECORD around an item too.
 	Become func(n *Node, c *decode.Column) (reason string)
 	Whole  func(n *Node, c *decode.Column) bool
 	// AsRow: the envelope takes values as they stand in the row, and not as they stand in the payload.
 	AsRow bool
 
-	faults decode.Misfits
+	faults decode.Faults
 }
 
 // New is the tree of a payload; it takes root over.
@@ -29,13 +29,13 @@ func New(root *Node, o *decode.Options) *Tree {
 	return &Tree{Root: root, Payload: o.Payload, Path: decode.PathOf(o.Payload)}
 }
 
-// Compile asks for the columns of a contract, checks the tree and what the envelope takes of it, and lays the columns
+// Compile makes the overrides of a contract, checks the tree and what the envelope takes of it, and lays the columns
 // out. The error is a *decode.SchemaError, or decode.SchemaErrors.
 func (t *Tree) Compile(o *decode.Options) (*Columns, error) {
 	if o.Only != nil {
 		only(t.Root, "", o.Only)
 	}
-	t.ask(o.Columns)
+	t.override(o.Columns)
 	if !o.IgnoreHints {
 		t.heed(o)
 	}
@@ -45,13 +45,10 @@ func (t *Tree) Compile(o *decode.Options) (*Columns, error) {
 	return columns, t.faults.Err()
 }
 
-func (t *Tree) fault(path, reason string) { _ = t.faults.Add(decode.Misfit(path, reason)) }
+func (t *Tree) fault(path, reason string) { _ = t.faults.Add(decode.FaultAt(path, reason)) }
 
-// Misfits are what is wrong with the tree, for what a format finds itself.
-func (t *Tree) Misfits() *decode.Misfits { return &t.faults }
-
-// ask changes the columns that the contract asks for.
-func (t *Tree) ask(columns decode.Columns) {
+// override changes the columns that the contract names.
+func (t *Tree) override(columns decode.Columns) {
 	for _, path := range columns.Paths() {
 		column := columns[path]
 		if reason := t.place(t.Root, strings.Split(path, "."), &column); reason != "" {
@@ -83,7 +80,7 @@ func (t *Tree) fail(n *Node, path *decode.Path, reason string) {
 	t.refuse(path, reason, "")
 }
 
-// place finds the column at the end of names, makes it what is asked for and gives it its name.
+// place finds the column at the end of names, makes it what the override says and gives it its name.
 func (t *Tree) place(n *Node, names []string, c *decode.Column) (reason string) {
 	if len(names) == 0 && c.Unit == decode.Auto &&
 		(c.Type == decode.Record && n.Kind == Record || c.Type == decode.Integer && n.Kind.IsWhole()) {
@@ -136,7 +133,7 @@ func (t *Tree) place(n *Node, names []string, c *decode.Column) (reason string) 
 	return t.name(n, n.Parts[at], names[used:], c)
 }
 
-// whole says that a column is asked for of all items of a list, or of a union.
+// whole says that an override is of all items of a list, or of a union.
 func (t *Tree) whole(n *Node, c *decode.Column) bool {
 	switch {
 	case t.Whole != nil && t.Whole(n, c):

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-func TestMisfits(t *testing.T) {
-	var m Misfits
+func TestFaults(t *testing.T) {
+	var m Faults
 	if m.Err() != nil || m.Add(nil) != nil {
 		t.Error("an error out of nothing")
 	}
@@ -16,14 +16,14 @@ func TestMisfits(t *testing.T) {
 	if err := m.Add(other); !errors.Is(err, other) || m.Err() != nil {
 		t.Errorf("%v, %v", err, m.Err())
 	}
-	if err := m.Add(fmt.Errorf("of a contract: %w", Misfit("p.a", "first"))); err != nil ||
+	if err := m.Add(fmt.Errorf("of a contract: %w", FaultAt("p.a", "first"))); err != nil ||
 		m.Err().Error() != "p.a: first" {
 		t.Errorf("%v, %v", err, m.Err())
 	}
 	if _, ok := m.Err().(*SchemaError); !ok { //nolint:errorlint // one is itself
 		t.Errorf("one fault is a %T", m.Err())
 	}
-	if err := m.Add(SchemaErrors{Misfit("p.a", "it follows from the first"), Misfit("p.b", "second")}); err != nil {
+	if err := m.Add(SchemaErrors{FaultAt("p.a", "it follows from the first"), FaultAt("p.b", "second")}); err != nil {
 		t.Error(err)
 	}
 	if err := m.Err(); err.Error() != "p.a: first; p.b: second" {
@@ -33,11 +33,11 @@ func TestMisfits(t *testing.T) {
 	if err := m.Err(); !errors.As(err, &first) || first.Field != "p.a" {
 		t.Errorf("the first of %v is %v", err, first)
 	}
-	for i := range 2 * mostMisfits {
-		_ = m.Add(Misfit(fmt.Sprint("p.c", i), "another"))
+	for i := range 2 * mostFaults {
+		_ = m.Add(FaultAt(fmt.Sprint("p.c", i), "another"))
 	}
 	var all SchemaErrors
-	if err := m.Err(); !errors.As(err, &all) || len(all) != mostMisfits ||
+	if err := m.Err(); !errors.As(err, &all) || len(all) != mostFaults ||
 		!strings.HasSuffix(err.Error(), "p.c47: another (and so on: 52 fields more)") || m.Len() != 102 {
 		t.Errorf("%d told of %d: %v", len(all), m.Len(), err)
 	}

@@ -26,19 +26,19 @@ func (e SchemaErrors) Unwrap() []error {
 	return each
 }
 
-// mostMisfits bounds the errors of one schema that are told one by one.
-const mostMisfits = 50
+// mostFaults bounds the errors of one schema that are reported one by one.
+const mostFaults = 50
 
-// Misfits gathers what is wrong with the fields of a schema, so that a compiler goes on behind the first. Of a field
+// Faults gathers what is wrong with the fields of a schema, so that a compiler goes on behind the first. Of a field
 // the first error counts: what follows may follow from it.
-type Misfits struct {
+type Faults struct {
 	found SchemaErrors
 	at    map[string]bool
 	more  int
 }
 
 // Add keeps an error that is about fields, and returns any other.
-func (m *Misfits) Add(err error) error {
+func (m *Faults) Add(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -54,7 +54,7 @@ func (m *Misfits) Add(err error) error {
 		switch {
 		case m.at[one.Field]:
 			continue
-		case len(m.found) == mostMisfits:
+		case len(m.found) == mostFaults:
 			m.more++
 		default:
 			m.found = append(m.found, one)
@@ -68,10 +68,10 @@ func (m *Misfits) Add(err error) error {
 }
 
 // Len is how many fields have an error.
-func (m *Misfits) Len() int { return len(m.found) + m.more }
+func (m *Faults) Len() int { return len(m.found) + m.more }
 
 // Err is nil if there are none, a *SchemaError if there is one, else SchemaErrors.
-func (m *Misfits) Err() error {
+func (m *Faults) Err() error {
 	switch {
 	case len(m.found) == 0:
 		return nil

@@ -17,18 +17,18 @@ import (
 	"github.com/waybill-data/waybill/services/ingest"
 )
 
-// answersWithin is how long the process that is asked may take: it asks others itself.
+// answersWithin is how long the queried process may take: it queries others itself.
 const answersWithin = 10 * time.Second
 
-// asked are the flags of commands that ask a running process.
-type asked struct {
+// query are the flags of commands that query a running process.
+type query struct {
 	service.File
 	At    string `placeholder:"HOST:PORT" help:"gRPC port of the ingest or writer to ask (default: grpc.listen of the configuration)."`
 	Local bool   `help:"Only what that process knows of itself, without asking others."`
 }
 
 // dial connects.
-func (a *asked) dial() (adminv1.AdminServiceClient, io.Closer, error) {
+func (a *query) dial() (adminv1.AdminServiceClient, io.Closer, error) {
 	c, err := ingest.Load(a.Config)
 	if err != nil {
 		return nil, nil, err
@@ -42,7 +42,7 @@ func (a *asked) dial() (adminv1.AdminServiceClient, io.Closer, error) {
 
 // ask makes one call and closes the connection.
 func ask[A, R any](
-	ctx context.Context, a *asked, request A,
+	ctx context.Context, a *query, request A,
 	call func(adminv1.AdminServiceClient, context.Context, A, ...grpc.CallOption) (R, error),
 ) (r R, err error) {
 	client, conn, err := a.dial()
