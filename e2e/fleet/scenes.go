@@ -18,17 +18,29 @@ func seq(from, to int) []int {
 // scenes are what happens, in order. Lanes that moved rest for a minute, so what needs all of them again waits that
 // long.
 func (r *run) scenes() []event {
+	ofWriters, ofIngests := r.writerScenes, func() []event { return append(r.growAndShrink(), r.ingestScenes()...) }
 	switch {
 	case r.config.Short:
-		return append(r.shortScenes(), r.growAndShrink()...)
+		ofWriters, ofIngests = r.shortScenes, r.growAndShrink
 	case r.config.Lanes >= many:
-		return append([]event{
-			{what: "1 -> 4 writers", writers: 4, do: r.join(seq(0, 4), 1, 2, 3)},
-			{what: "4 -> 8 writers", writers: 8, do: r.join(seq(0, 8), seq(4, 8)...), rest: time.Minute},
-			{what: "8 -> 1 writers", writers: 1, do: r.leave(seq(0, 1), seq(1, 8)...)},
-		}, r.growAndShrink()...)
+		ofWriters, ofIngests = r.manyScenes, r.growAndShrink
 	}
-	return append(append(r.writerScenes(), r.growAndShrink()...), r.ingestScenes()...)
+	switch r.config.Only {
+	case OfWriters:
+		return ofWriters()
+	case OfIngests:
+		return ofIngests()
+	}
+	return append(ofWriters(), ofIngests()...)
+}
+
+// manyScenes are those for many lanes.
+func (r *run) manyScenes() []event {
+	return []event{
+		{what: "1 -> 4 writers", writers: 4, do: r.join(seq(0, 4), 1, 2, 3)},
+		{what: "4 -> 8 writers", writers: 8, do: r.join(seq(0, 8), seq(4, 8)...), rest: time.Minute},
+		{what: "8 -> 1 writers", writers: 1, do: r.leave(seq(0, 1), seq(1, 8)...)},
+	}
 }
 
 func (r *run) shortScenes() []event {
@@ -95,8 +107,8 @@ func (r *run) growAndShrink() []event {
 	}
 }
 
-// ingestScenes leave static members out where one rebalance follows the other: one that misses a generation opens its
-// lanes as after a crash.
+// ingestScenes leave static members out where one rebalance follows the other: one that misses a generation opens those
+// lanes as after a crash that it got in the one before.
 func (r *run) ingestScenes() []event {
 	return []event{
 		{what: "rolling update of one ingest", ingests: 1, class: shared, do: r.relieve(0, [2]int{0, 1})},

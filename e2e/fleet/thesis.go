@@ -34,8 +34,9 @@ type ThesisConfig struct {
 
 const (
 	walkTopics, walkPartitions = 2, 16
-	// carries is what a consumer carries, in bytes a second of records, and recordBytes how large one is.
-	carries, recordBytes = 100 << 10, 1 << 10
+	// carries is what a consumer carries, in bytes a second of records, and recordBytes how large one is: with smaller
+	// ones two cores have no rest beside four groups, and all wait for them more than for their consumers.
+	carries, recordBytes = 100 << 10, 4 << 10
 	// fullness is what all partitions bring, as a share of what all consumers carry.
 	fullness = 0.62
 	// warm is how long the speeds stay as they are before anything is measured: the time in which a group that assigns
@@ -242,7 +243,7 @@ func (t *thesis) limit(ctx context.Context, groups []*group, load *steady) error
 			if lag[i], err = g.behind(ctx); err != nil {
 				return err
 			}
-			follow = follow && lag[i] >= 0 && lag[i] < 100 // a tenth of a second
+			follow = follow && lag[i] >= 0 && lag[i]*recordBytes < carries
 		}
 		if follow {
 			break
@@ -279,7 +280,7 @@ func (t *thesis) limit(ctx context.Context, groups []*group, load *steady) error
 		return err
 	}
 	each := (bytes - was) / max(1, rows-had)
-	if each < recordBytes || each > 3*recordBytes {
+	if each < 0.95*recordBytes || each > 3*recordBytes {
 		return cmp.Or(load.failed(), fmt.Errorf("a record of %d bytes takes %.0f to its writer: it is not what it "+
 			"seems",
 			recordBytes, each))

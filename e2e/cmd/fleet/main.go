@@ -22,6 +22,7 @@ type command struct {
 	Assignments []string      `default:"range,sticky,cooperative-sticky,load" help:"Of the experiment: what is compared."`
 	Seed        uint64        `default:"7" help:"Of the experiment: that of the walks."`
 	Short       bool          `help:"Two minutes instead of ten."`
+	Only        string        `enum:",writers,ingests" default:"" help:"writers or ingests: only what happens to these, which halves the time."`
 	Lanes       int           `default:"32" help:"Partitions, each a lane. From 500 on there are fewer scenes: how soon so many are even."`
 	Rate        float64       `default:"1600" help:"Events a second over all lanes; 2 a lane at least."`
 	Bin         string        `default:"bin" help:"Folder of the binaries sandbox, writer and ingest." type:"path"`
@@ -53,7 +54,8 @@ func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
 		return c.thesis(ctx, dir, std)
 	}
 	report, err := fleet.Run(ctx, fleet.Config{
-		Dir: dir, Bin: c.Bin, Short: c.Short, Lanes: c.Lanes, Rate: max(c.Rate, float64(2*c.Lanes)), Out: std.Out,
+		Dir: dir, Bin: c.Bin, Short: c.Short, Only: c.Only, Lanes: c.Lanes,
+		Rate: max(c.Rate, float64(2*c.Lanes)), Out: std.Out,
 	})
 	if err != nil {
 		return err

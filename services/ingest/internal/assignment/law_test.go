@@ -161,7 +161,7 @@ func TestOthersKeepTheirs(t *testing.T) {
 		members, rates := fleet(t, 1)
 		members = held(members, Make(members, rates))
 		rest := members[1:]
-		kept := newWorld(rest, rates).keep()
+		kept := newWorld(rest, rates).keep().plan()
 		if len(rest) == 0 || kept.Overload > 0 {
 			t.Skip("there is no room")
 		}

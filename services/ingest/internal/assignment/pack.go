@@ -6,7 +6,7 @@ import (
 )
 
 // keep leaves everything where it is, and places what nobody has.
-func (w *world) keep() Plan {
+func (w *world) keep() *bins {
 	b := w.empty()
 	var free []Partition
 	for _, p := range w.partitions {
@@ -19,7 +19,7 @@ func (w *world) keep() Plan {
 	for _, p := range free {
 		b.place(p, Fill)
 	}
-	return b.plan()
+	return b
 }
 
 // pack is the modified worst fit of arXiv 2402.06085: members in the order of what they carry, the fullest first. The

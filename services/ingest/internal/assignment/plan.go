@@ -12,6 +12,8 @@ const (
 	Limit = 0.9
 	// Fill is how far members are filled when they have to be packed anew.
 	Fill = 0.75
+	// Relief is how full a member that was overloaded may stay, and one may become that takes over from it.
+	Relief = 0.8
 	// Spare is how far they may be filled to do with fewer of them.
 	Spare = 0.6
 	// Price is how much of a member's capacity may move to do with one member less.
@@ -56,17 +58,21 @@ type Plan struct {
 // Make plans for the rates of all partitions, in bytes a second. It is the same for the same input, in whatever order.
 func Make(members []Member, rates map[Partition]float64) Plan {
 	w := newWorld(members, rates)
-	kept := w.keep()
-	packed := w.pack(Fill)
-	if kept.Overload > 0 && packed.Overload < kept.Overload*(1-Better) {
-		return packed
-	}
-	if kept.Overload == 0 {
-		fewer := w.pack(Spare)
-		saved, price := kept.Used-fewer.Used, fewer.Moved-kept.Moved
-		if fewer.Overload == 0 && saved > 0 && price <= Price*float64(saved) {
-			return fewer
+	kept := w.keep().plan()
+	if kept.Overload > 0 {
+		best := w.relieve()
+		if packed := w.pack(Fill); packed.Overload < best.Overload*(1-Better) {
+			best = packed
 		}
+		if best.Overload < kept.Overload*(1-Better) {
+			return best
+		}
+		return kept
+	}
+	fewer := w.pack(Spare)
+	saved, price := kept.Used-fewer.Used, fewer.Moved-kept.Moved
+	if fewer.Overload == 0 && saved > 0 && price <= Price*float64(saved) {
+		return fewer
 	}
 	return kept
 }

@@ -17,6 +17,14 @@ import (
 // clientID is how brokers name us in their logs and quotas.
 const clientID = "waybill-ingest"
 
+// How soon a join or a sync is repeated for which it was too late, as another rebalance has begun, or the coordinator
+// has moved, and how often before the session ends. All other members wait for it, and so does every partition that
+// moves.
+const (
+	joinBackoff = 100 * time.Millisecond
+	joinRetries = 50
+)
+
 // ClientConfig is what every client of the source has in common: addresses and security, patience, no topic created by
 // accident.
 func (k *Kafka) ClientConfig() (*sarama.Config, error) {
@@ -79,7 +87,7 @@ func (k *Kafka) groupConfig() (*sarama.Config, error) {
 	// A rebalance waits until each member has heard of it, with a heartbeat, and a partition that moves waits for two.
 	g.Heartbeat.Interval = min(time.Duration(k.SessionTimeout)/10, 500*time.Millisecond)
 	g.Rebalance.Timeout = time.Duration(k.RebalanceTimeout)
-	g.Rebalance.Retry.Backoff = time.Second
+	g.Rebalance.Retry.Backoff, g.Rebalance.Retry.Max = joinBackoff, joinRetries
 	g.Rebalance.GroupStrategies = k.strategies()
 	// A JoinGroup is answered only when all members have joined.
 	c.Net.ReadTimeout = g.Rebalance.Timeout + time.Duration(k.RequestTimeout)

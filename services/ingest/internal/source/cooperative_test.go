@@ -186,23 +186,38 @@ func TestClaimsAcrossGenerations(t *testing.T) {
 	static := "instance"
 	last := member{id: "m", generation: 5}
 	const kept, revoked, lost = "kept", "revoked", "lost"
+	neither, both := [2]bool{}, [2]bool{true, true}
+	// A claim is new in the generation that there is, or was named when the member joined it, or in a word that came
+	// later.
+	const fresh, named, late = 0, 1, 2
 	for _, tt := range []struct {
 		name     string
 		next     member
 		told     bool
 		assigned bool
+		word     int
+		heeded   [2]bool // by the leaders of this generation and of the next one that we hear of
 		want     string
 	}{
-		{"the same generation", member{id: "m", generation: 5}, false, true, kept},
-		{"the next one", member{id: "m", generation: 6}, true, true, kept},
-		{"the next one, leader not told", member{id: "m", generation: 6}, false, true, kept},
-		{"the next one has given it away", member{id: "m", generation: 6}, true, false, revoked},
-		{"the next one has given it away, leader not told", member{id: "m", generation: 6}, false, false, lost},
-		{"one that was not synchronized lies between", member{id: "m", generation: 7}, true, true, kept},
-		{"one lies between, leader not told", member{id: "m", generation: 7}, false, true, lost},
-		{"one lies between that a static member may have missed", member{"m", 7, &static}, true, true, lost},
-		{"another member", member{id: "n", generation: 6}, true, true, lost},
-		{"the coordinator has forgotten", member{id: "m", generation: 1}, true, true, lost},
+		{"the same generation", member{id: "m", generation: 5}, false, true, fresh, neither, kept},
+		{"the next one", member{id: "m", generation: 6}, true, true, fresh, neither, kept},
+		{"the next one, leader not told", member{id: "m", generation: 6}, false, true, fresh, neither, kept},
+		{"the next one has given it away", member{id: "m", generation: 6}, true, false, fresh, neither, revoked},
+		{"given away, leader not told", member{id: "m", generation: 6}, false, false, fresh, neither, lost},
+		{"one was not synchronized between", member{id: "m", generation: 7}, true, true, fresh, neither, kept},
+		{"one lies between, leader not told", member{id: "m", generation: 7}, false, true, fresh, neither, lost},
+		{"a static member may have missed one", member{"m", 7, &static}, true, true, fresh, both, lost},
+		{"it had told before", member{"m", 7, &static}, true, true, named, both, kept},
+		{"it had told before, and missed many", member{"m", 17, &static}, true, true, named, both, kept},
+		{"it had told before, and is to drain", member{"m", 7, &static}, true, false, named, both, revoked},
+		{"it told since, if that was heard", member{"m", 7, &static}, true, true, late, both, lost},
+		{"a stranger led before", member{"m", 7, &static}, true, true, named, [2]bool{false, true}, lost},
+		{"a stranger leads now", member{"m", 7, &static}, true, true, named, [2]bool{true, false}, lost},
+		{"it had told before, leader not told", member{"m", 7, &static}, false, true, named, both, lost},
+		{"another static member", member{"n", 7, &static}, true, true, named, both, lost},
+		{"it has forgotten a static member", member{"m", 1, &static}, true, true, named, both, lost},
+		{"another member", member{id: "n", generation: 6}, true, true, fresh, both, lost},
+		{"the coordinator has forgotten", member{id: "m", generation: 1}, true, true, fresh, both, lost},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m, err := newMembership(t.Context(), New(testConfig("localhost:1"), new(logtest.Log).Logger(), nil), nil)
@@ -213,12 +228,23 @@ func TestClaimsAcrossGenerations(t *testing.T) {
 			tp := topicPartition{testTopic, 0}
 			topics := map[string][]int32{testTopic: {0}}
 			m.handler = waits
-			m.enter(last, topics, true)
-			c := m.claim(t.Context(), tp)
+			var c *claim
+			if tt.word == named {
+				m.enter(member{id: "m", generation: 4, instance: tt.next.instance}, topics, true, true)
+				c = m.claim(t.Context(), tp)
+			}
+			m.report()
+			m.enter(last, topics, true, tt.heeded[0])
+			if c == nil {
+				c = m.claim(t.Context(), tp)
+			}
+			if tt.word == late {
+				m.report()
+			}
 			if !tt.assigned {
 				topics = nil
 			}
-			if _, got := m.enter(tt.next, topics, tt.told); got != (tt.want == lost) {
+			if _, got := m.enter(tt.next, topics, tt.told, tt.heeded[1]); got != (tt.want == lost) {
 				t.Errorf("enter() = %v", got)
 			}
 			closed := func() error {

@@ -20,6 +20,8 @@ const (
 	replanEvery, urgentEvery = 30 * time.Second, 5 * time.Second
 	// replanShare is the change of the load, as a share of the capacity, that makes it ask.
 	replanShare = 0.2
+	// urgentRise is by how much the load of one that has too much must exceed what it told to be urgent.
+	urgentRise = 1.02
 	// A partition that brings rise times what it did, in each of so many measurements, does so from now on: an average
 	// would know it when its member is far behind.
 	rise, rising = 1.25, 3
@@ -108,8 +110,12 @@ func (m *membership) report() assignment.Report {
 		r.Generation = m.member.generation
 	}
 	m.toldLoad, m.toldAt = 0, time.Now()
+	m.words++
 	capacity := float64(m.source.config.Kafka.Capacity)
 	for tp, c := range m.claims {
+		if c.named == 0 {
+			c.named = m.words
+		}
 		p := assignment.Partition{Topic: tp.topic, Number: tp.partition}
 		s := assignment.Share{Partition: p, Rate: c.load.told(m.source.loadWindow, capacity)}
 		if s.Rate != assignment.Unknown {
@@ -133,11 +139,7 @@ func (m *membership) follow(ctx context.Context) {
 			c.load.measure(c.reader(), now, m.source.loadWindow)
 			sum += c.load.needs(capacity)
 		}
-		changed := math.Abs(sum-m.toldLoad) > replanShare*capacity
-		overdue := sum > assignment.Limit*capacity && sum > 1.1*m.toldLoad
-		ago := now.Sub(m.toldAt)
-		if s := m.session; s != nil && (changed && ago > m.source.replanEvery || overdue &&
-			ago > m.source.urgentEvery) {
+		if s := m.session; s != nil && m.outdated(sum, capacity, now.Sub(m.toldAt)) {
 			m.source.log.Info("the load has changed: asking the leader for a plan", "bytes_per_second", int64(sum),
 				"told", int64(m.toldLoad), "capacity", int64(capacity))
 			m.toldAt = now
@@ -145,4 +147,14 @@ func (m *membership) follow(ctx context.Context) {
 		}
 		m.mu.Unlock()
 	}
+}
+
+// outdated says that the leader is to plan anew: the load has changed since it was told, or it is more than can be
+// carried. Of that it hears soon when it is more than it was told, and else again and again, since another member may
+// have room by now. The caller holds mu.
+func (m *membership) outdated(load, capacity float64, ago time.Duration) bool {
+	over := load > assignment.Limit*capacity
+	changed := math.Abs(load-m.toldLoad) > replanShare*capacity
+	return ago > m.source.replanEvery && (changed || over) ||
+		ago > m.source.urgentEvery && over && load > urgentRise*m.toldLoad
 }

@@ -46,6 +46,10 @@ type membership struct {
 	session *session
 	// told says that the leader of the generation to come has heeded our report.
 	told bool
+	// words counts what we have told at joins. joined is how many there were when we entered the newest generation, so
+	// that word is the one which its leader had, and heeded says that this leader has read it.
+	words, joined int
+	heeded        bool
 	// toldLoad is how many bytes a second the leader was last told of, toldAt when.
 	toldLoad float64
 	toldAt   time.Time
@@ -127,17 +131,19 @@ func (m *membership) doubted(err error) {
 // it assigned; a leader that knows gives nothing of it to others before we have joined once more without it.
 //
 // Claims live on in the generation that follows the one in which they were ours: nobody else can have had the
-// partition. Those that are not ours any more may drain, and commit in this generation, if the leader was told. When
-// generations are missing between the two, a dynamic member has joined each of them, telling what it held, for
-// otherwise the coordinator would have removed it; a static member may have missed them. Whatever is not known to be
-// ours has ended, as after a crash: lost says that something has.
+// partition. Those that are not ours any more may drain, and commit in this generation, if the leader was told; heeded
+// says that it has read our report. When generations are missing between the two, a dynamic member has joined each of
+// them, telling what it held, for otherwise the coordinator would have removed it. A static member may have missed
+// them, and then its last word stood for it: see stood. Whatever is not known to be ours has ended, as after a crash:
+// lost says that something has.
 //
 // rest are the claims that drain.
-func (m *membership) enter(next member, topics map[string][]int32, told bool) (rest []*claim, lost bool) {
+func (m *membership) enter(next member, topics map[string][]int32, told, heeded bool) (rest []*claim, lost bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	last, gap := m.member, next.generation-m.member.generation
-	goesOn := last.id == next.id && (gap == 0 || gap == 1 || gap > 1 && told && next.instance == nil)
+	same := last.id == next.id && (gap == 0 || gap == 1 || gap > 1 && told && next.instance == nil)
+	missed := last.id == next.id && gap > 1 && told && m.heeded && heeded
 	m.assigned = make(map[topicPartition]bool)
 	for topic, partitions := range topics {
 		for _, p := range partitions {
@@ -146,6 +152,7 @@ func (m *membership) enter(next member, topics map[string][]int32, told bool) (r
 	}
 	kept := 0
 	for tp, c := range m.claims {
+		goesOn := same || missed && m.stood(c)
 		switch {
 		case goesOn && m.assigned[tp]:
 			kept++
@@ -159,7 +166,7 @@ func (m *membership) enter(next member, topics map[string][]int32, told bool) (r
 			c.end(why)
 		}
 	}
-	m.member = next
+	m.member, m.joined, m.heeded = next, m.words, heeded
 	m.prefetch.divide(len(m.assigned))
 	m.committer.advance(next)
 	if gap != 0 || last.id != next.id {
@@ -169,6 +176,11 @@ func (m *membership) enter(next member, topics map[string][]int32, told bool) (r
 	}
 	return rest, lost
 }
+
+// stood says that each word of ours that a leader may have had since the newest generation began, that of the join for
+// it included, names the partition of a claim. A leader of ours withholds it then, in a generation also for which we
+// did not join: the coordinator repeats for a static member what it said last. The caller holds mu.
+func (m *membership) stood(c *claim) bool { return c.named > 0 && c.named <= m.joined }
 
 // known is who a session says that we are. An expelled member without claims comes back with another id.
 func (m *membership) known(as member) {
@@ -216,18 +228,17 @@ func (m *membership) begin(tp topicPartition) *claim {
 	c.alive, c.kill = context.WithCancelCause(m.ctx)
 	m.claims[tp] = c
 	m.committer.admit(tp)
-	m.lanes.Go(func() {
-		c.run()
-		m.ended(c, pool)
-	})
+	m.lanes.Add(1)
+	go c.run(pool)
 	return c
 }
 
-// ended forgets a claim of a pool.
+// ended forgets a claim of a pool: its last goroutine is about to end.
 func (m *membership) ended(c *claim, pool int) {
 	m.mu.Lock()
 	delete(m.claims, c.tp)
 	m.load[pool]--
 	m.mu.Unlock()
 	close(c.done)
+	m.lanes.Done()
 }

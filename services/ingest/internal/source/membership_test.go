@@ -45,7 +45,7 @@ func alone(t *testing.T, handler Handler, change ...func(*Config)) (*membership,
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.enter(member{id: "m", generation: 5}, ours, true)
+	m.enter(member{id: "m", generation: 5}, ours, true, true)
 	return m, log
 }
 
@@ -119,7 +119,7 @@ func TestGenerationsAreCounted(t *testing.T) {
 		{member{id: "m", generation: 6}, 2},
 		{member{id: "n", generation: 6}, 3},
 	} {
-		m.enter(step.as, ours, true)
+		m.enter(step.as, ours, true, true)
 		if n := testutil.ToFloat64(m.source.metrics.generations); n != step.want ||
 			log.Count("joined the group") != int(n) {
 			t.Errorf("%+v: %v generations, log: %s", step.as, n, log)

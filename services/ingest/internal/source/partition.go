@@ -40,8 +40,10 @@ type claim struct {
 	last  *reader
 
 	outlook outlook
-	// load is guarded by the membership.
-	load load
+	// load is guarded by the membership, as is named: which of our words to the leader was the first with the
+	// partition. All that came later have it as well; 0: none has.
+	load  load
+	named int
 }
 
 var _ lane.Partition = (*claim)(nil)

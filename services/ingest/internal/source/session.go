@@ -46,7 +46,7 @@ func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
 	if err := m.source.renewal.check(id); err != nil {
 		return err
 	}
-	rest, _ := m.enter(id, gs.Claims(), told)
+	rest, _ := m.enter(id, gs.Claims(), told, told)
 	m.source.joined.Store(true)
 	if err := drained(gs.Context(), rest); err != nil {
 		return err
@@ -101,7 +101,7 @@ func (m *membership) assignment(generation int32, topics map[string][]int32, tol
 	if s == nil {
 		return
 	}
-	if _, lost := m.enter(m.identity(s.group.MemberID(), generation), topics, true); lost {
+	if _, lost := m.enter(m.identity(s.group.MemberID(), generation), topics, true, told); lost {
 		s.leave()
 	}
 }

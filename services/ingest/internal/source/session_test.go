@@ -12,7 +12,7 @@ import (
 func TestSessionOfAPartitionThatIsNotOurs(t *testing.T) {
 	m, _ := alone(t, waits)
 	defer m.close()
-	m.enter(member{id: "m", generation: 6}, nil, true)
+	m.enter(member{id: "m", generation: 6}, nil, true, true)
 	s := &session{membership: m, leave: func() {}}
 	gc := plainClaim{messages: make(chan *sarama.ConsumerMessage)}
 	returned := make(chan error, 1)
