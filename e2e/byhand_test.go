@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +25,35 @@ func builtGrpcurl(t *testing.T) string {
 		t.Fatalf("build grpcurl: %v\n%s", err, out)
 	}
 	return grpcurl
+}
+
+// byHand runs the lines of a page for grpcurl as they are, in order, but for the addresses. There are at least so many,
+// each prints JSON, and check looks at it.
+func (w *world) byHand(page string, least int, check func(line, out string)) {
+	w.t.Helper()
+	doc, err := os.ReadFile(page)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	grpcurl, lines := builtGrpcurl(w.t), 0
+	for line := range strings.Lines(string(doc)) {
+		if !strings.HasPrefix(line, "grpcurl ") {
+			continue
+		}
+		lines++
+		line = strings.NewReplacer("grpcurl ", grpcurl+" ", "127.0.0.1:7080", w.Ingests[0].GRPC,
+			"127.0.0.1:7070", w.Writers[0].GRPC).Replace(line)
+		ctx, cancel := context.WithTimeout(w.ctx, 5*time.Minute)
+		out, err := exec.CommandContext(ctx, "sh", "-c", line).CombinedOutput()
+		cancel()
+		if err != nil || !json.Valid(out) {
+			w.t.Errorf("%s\n%v: %s", line, err, out)
+		}
+		check(line, string(out))
+	}
+	if lines < least {
+		w.t.Errorf("%s has %d lines of grpcurl", page, lines)
+	}
 }
 
 // The README's grpcurl examples, with grpcurl itself: list services, health, and a lane driven by hand.

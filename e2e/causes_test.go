@@ -142,17 +142,23 @@ func (s *seen) lift(family string) func() {
 	}
 }
 
-// What BigQuery, the group's coordinator, the dead-letter topic and the writers do to a lane is provoked, one after the
-// other, and each is named where people and programs look.
-func TestCausesAreNamed(t *testing.T) {
-	t.Parallel()
+// impatient is a world of one lane, whose table is to be fresh within a second.
+func impatient(t *testing.T) (*world, *seen) {
+	t.Helper()
 	w := newWorld(t, stack.Config{
 		DeliveryPartitions: 1, StockPartitions: 1,
 		Contracts: "  - builtin: delivery.v6\n    freshness: {goal: 1s, stale: 2s}\n",
 	})
 	w.produce(stack.DeliveryTopic, 100, events.Config{})
 	w.settled()
-	s := see(w, stack.DeliveryTopic)
+	return w, see(w, stack.DeliveryTopic)
+}
+
+// What BigQuery, the group's coordinator, the dead-letter topic and the writers do to a lane is provoked, one after the
+// other, and each is named where people and programs look.
+func TestCausesAreNamed(t *testing.T) {
+	t.Parallel()
+	w, s := impatient(t)
 	rows := func(n int64) func() { return func() { w.produce(stack.DeliveryTopic, n, events.Config{}) } }
 	faulty := func(family string, fault map[string]any, then func()) func() {
 		return func() { w.fault(family, fault); then() }
@@ -313,13 +319,7 @@ func TestCauseOfSchemaNotKnownYet(t *testing.T) {
 // A lane that needs an operator says so, and what it needs.
 func TestCauseOfARefusedLane(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, stack.Config{
-		DeliveryPartitions: 1, StockPartitions: 1,
-		Contracts: "  - builtin: delivery.v6\n    freshness: {goal: 1s, stale: 2s}\n",
-	})
-	w.produce(stack.DeliveryTopic, 100, events.Config{})
-	w.settled()
-	s := see(w, stack.DeliveryTopic)
+	w, s := impatient(t)
 	s.play(scene{
 		cause: "refused", says: "waits for an operator: " + stack.DeliveryTopic + "/0 is refused, since",
 		provoke: func() {

@@ -1,13 +1,9 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -302,29 +298,9 @@ func TestMovedLanes(t *testing.T) {
 // The lines of docs/steering.md for grpcurl are copied and run as they are, in order, but for the addresses.
 func TestSteeringByHand(t *testing.T) {
 	t.Parallel()
-	doc, err := os.ReadFile("../docs/steering.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := watched(t)
-	grpcurl := builtGrpcurl(t)
-	lines := 0
-	for line := range strings.Lines(string(doc)) {
-		if !strings.HasPrefix(line, "grpcurl ") {
-			continue
+	watched(t).byHand("../docs/steering.md", 8, func(line, out string) {
+		if !strings.Contains(out, `"answers"`) && !strings.Contains(out, `"requestId"`) {
+			t.Errorf("%s\n%s", line, out)
 		}
-		lines++
-		line = strings.NewReplacer("grpcurl ", grpcurl+" ", "127.0.0.1:7080", w.Ingests[0].GRPC,
-			"127.0.0.1:7070", w.Writers[0].GRPC).Replace(line)
-		done := time.AfterFunc(5*time.Minute, func() { t.Errorf("hangs: %s", line) })
-		out, err := exec.CommandContext(w.ctx, "sh", "-c", line).CombinedOutput()
-		done.Stop()
-		if err != nil || !json.Valid(out) || !strings.Contains(string(out), `"answers"`) &&
-			!strings.Contains(string(out), `"requestId"`) {
-			t.Errorf("%s\n%v: %s", line, err, out)
-		}
-	}
-	if lines < 8 {
-		t.Errorf("docs/steering.md has %d lines of grpcurl", lines)
-	}
+	})
 }

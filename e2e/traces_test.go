@@ -54,19 +54,29 @@ func (r *traceReceiver) Export(_ context.Context, in *collector.ExportTraceServi
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
-// collect serves a traceReceiver and returns the services' configuration for it.
+func newTraceReceiver() *traceReceiver {
+	return &traceReceiver{traces: map[string]map[string]*tracev1.Span{}}
+}
+
+// collect serves a traceReceiver and returns its address.
 func collect(t *testing.T) (r *traceReceiver, address string) {
+	t.Helper()
+	r = newTraceReceiver()
+	return r, serveCollector(t, r)
+}
+
+// serveCollector serves a collector until the test ends.
+func serveCollector(t *testing.T, c collector.TraceServiceServer) (address string) {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r = &traceReceiver{traces: map[string]map[string]*tracev1.Span{}}
 	server := grpc.NewServer()
-	collector.RegisterTraceServiceServer(server, r)
+	collector.RegisterTraceServiceServer(server, c)
 	go server.Serve(l) //nolint:errcheck // ended by Stop
 	t.Cleanup(server.Stop)
-	return r, l.Addr().String()
+	return l.Addr().String()
 }
 
 func tracingTo(address string) string {

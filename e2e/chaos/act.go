@@ -72,6 +72,12 @@ func (r *run) act(ctx context.Context, d Disturbance) error {
 		return r.replayInStorm(ctx, d)
 	case ChangeSchema:
 		return r.changeSchema(ctx, d)
+	case PauseLanes, MoveLane, Reload:
+		r.operate(ctx, d)
+		return nil
+	case ReplayTopic:
+		r.replayTopicInStorm(ctx, d)
+		return nil
 	case ChangeNames:
 		r.changeNames(ctx, d)
 		return nil

@@ -97,6 +97,9 @@ type run struct {
 
 	renaming  sync.Mutex // one list of writers at a time
 	replaying sync.Mutex // one replay at a time: two would fence each other, and neither might end
+	shadowing sync.Mutex // one process at a time replays the topic
+	// replayedTopic is what the replay of the topic said in the end.
+	replayedTopic *replayedTopic
 
 	say sync.Mutex
 }
@@ -144,6 +147,9 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 		return Report{}, err
 	}
 	if err := r.drain(ctx); err != nil {
+		return Report{}, err
+	}
+	if err := r.replayTopicToTheEnd(ctx); err != nil {
 		return Report{}, err
 	}
 	return r.verify(ctx)
@@ -335,6 +341,9 @@ func (r *run) verify(ctx context.Context) (Report, error) {
 	}
 	for _, o := range openings {
 		report.Opens[o] = r.watch.total(o)
+	}
+	if report.Shadow, err = r.compareShadow(ctx); err != nil {
+		return Report{}, err
 	}
 	var wants []verify.Topic
 	for _, l := range r.loads {

@@ -39,7 +39,11 @@ const (
 	RegistryErrors Kind = "registry errors"        // Times requests get 503
 	// The refused ones; SIGKILL after For, and again until one replay ends.
 	ReplayLetters Kind = "replay dead letters"
-	ChangeSchema  Kind = "change schema" // one more column, once a run; ingests restart one after the other
+	ReplayTopic   Kind = "replay a topic"   // into a shadow table at full speed; SIGKILL after For
+	PauseLanes    Kind = "pause lanes"      // an operator pauses a topic for For
+	MoveLane      Kind = "move a lane"      // an operator sends one to a writer
+	Reload        Kind = "reload contracts" // an operator has all ingests read their files again
+	ChangeSchema  Kind = "change schema"    // one more column, once a run; ingests restart one after the other
 )
 
 // Kinds are all of them.
@@ -50,6 +54,7 @@ var stormKinds = []Kind{
 	KillWriter, KillIngest, StopWriter, StopIngest, PauseWriter, PauseIngest, ScaleWriters, ScaleIngests, RollWriters,
 	RollIngests, MoveLeaders, Coordinators, KafkaErrors, Restart, LostReplies, Aborted, QuotaStorm, SlowAppends,
 	SlowFinalize, HalfOpenLanes, HalfOpenSink, ChangeNames, ClockJump, RegistryErrors, ReplayLetters,
+	ReplayTopic, PauseLanes, MoveLane, Reload,
 }
 
 // Disturbance is one step of a plan.
@@ -93,7 +98,9 @@ func (d Disturbance) String() string {
 		s += fmt.Sprintf(" +%v", d.Jump)
 	case ScaleWriters, ScaleIngests, HalfOpenSink, Restart, ReplayLetters:
 		s += fmt.Sprintf(" for %v", d.For)
-	case RollWriters, RollIngests, MoveLeaders, Coordinators, ChangeSchema:
+	case ReplayTopic, PauseLanes:
+		s += fmt.Sprintf(" for %v", d.For)
+	case RollWriters, RollIngests, MoveLeaders, Coordinators, MoveLane, Reload, ChangeSchema:
 	}
 	if d.Calm {
 		s += ", measured"
@@ -285,7 +292,11 @@ func (p *planner) draw(kind Kind, at, end time.Duration) (Disturbance, bool) {
 		// An unclean stream that expires is refused for good, by design. Three days are the limit, so no three jumps
 		// may reach it.
 		d.Jump, d.For = p.between(time.Hour, 20*time.Hour).Round(time.Minute), 0
-	case MoveLeaders, Coordinators, ChangeSchema:
+	case PauseLanes:
+		d.Target = p.r.IntN(len(topics))
+	case MoveLane:
+		d.Target, d.Times, d.For = p.r.IntN(len(topics)), p.r.IntN(100), 0
+	case MoveLeaders, Coordinators, Reload, ChangeSchema:
 		d.For = 0
 	}
 	return d, ok

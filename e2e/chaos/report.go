@@ -30,6 +30,9 @@ type results struct {
 	drained   time.Duration
 	// replays are the runs of dead-letters replay, replayKills those that were killed.
 	replays, replayKills int
+	// acts are those of operators, actsDone those that were done. shadows are the runs of the replay of a topic,
+	// shadowKills those that were killed or could not be.
+	acts, actsDone, shadows, shadowKills int
 }
 
 func (r *results) disturbed(k Kind) {
@@ -74,6 +77,8 @@ type Report struct {
 	// Letters are by topic.
 	Letters []letters
 	Growth  growth
+	// Shadow is what the replay of a topic has come to.
+	Shadow  shadowed
 	Results *results
 	// Opens are lanes opened, by outcome; Created and Finalized are write streams.
 	Opens              map[string]int64
@@ -83,8 +88,8 @@ type Report struct {
 // OK says whether every event became what it had to.
 func (r *Report) OK() bool {
 	wrong := func(l letters) bool { return !l.ok() }
-	return r.Verified.OK() && !slices.ContainsFunc(r.Letters, wrong) && r.Verified.Events == r.Produced+
-		r.Verified.Replayed
+	return r.Verified.OK() && r.Shadow.ok() && !slices.ContainsFunc(r.Letters, wrong) &&
+		r.Verified.Events == r.Produced+r.Verified.Replayed
 }
 
 // Kills is how many processes were killed.
@@ -184,6 +189,8 @@ func (r *Report) Print(out io.Writer) error {
 	w.f("%s\n", r.Growth)
 	w.f("dead letters: %d replays, %d of them killed; %d refused records were replayed, each once\n",
 		r.Results.replays, r.Results.replayKills, r.Verified.Replayed)
+	w.f("operators: %d acts, %d of them done\n", r.Results.acts, r.Results.actsDone)
+	w.f("%s; %d runs, %d of them killed\n", r.Shadow, r.Results.shadows, r.Results.shadowKills)
 	if r.Verified.Events != r.Produced+r.Verified.Replayed {
 		w.f("%d events were produced, %d replayed, and Kafka holds %d\n", r.Produced, r.Verified.Replayed,
 			r.Verified.Events)

@@ -239,14 +239,26 @@ func (r *run) load(ctx context.Context) error {
 
 // even waits until each of the published writers has its share of the lanes, within one, and no other has any.
 func (r *run) even(ctx context.Context, since time.Time, writers int) error {
+	return r.shared(ctx, since, writers, "not even", func() (shares []int, counts map[string]int) {
+		counts, _ = r.watch.counts()
+		for _, i := range r.published {
+			shares = append(shares, counts[r.stack.Writers[i].Name])
+		}
+		return shares, counts
+	})
+}
+
+// shared waits until each of n that count counts has its share of the lanes, within one, and no other has any.
+func (r *run) shared(
+	ctx context.Context, since time.Time, n int, what string, count func() (shares []int, counts map[string]int),
+) error {
 	deadline := since.Add(evenWithin)
 	for {
-		n, _ := r.watch.counts()
+		shares, counts := count()
 		open, fits := 0, true
-		for _, i := range r.published {
-			have := n[r.stack.Writers[i].Name]
+		for _, have := range shares {
 			open += have
-			if d := have*writers - r.config.Lanes; d > writers || d < -writers {
+			if d := have*n - r.config.Lanes; d > n || d < -n {
 				fits = false
 			}
 		}
@@ -254,7 +266,7 @@ func (r *run) even(ctx context.Context, since time.Time, writers int) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("not even after %v: %v", evenWithin, n)
+			return fmt.Errorf("%s after %v: %v", what, evenWithin, counts)
 		}
 		if err := pause(ctx, lookEvery); err != nil {
 			return err

@@ -14,7 +14,7 @@ type Goal struct {
 	Timed, Busy bool
 }
 
-func (g *Goal) word() string {
+func (g *Goal) outcome() string {
 	switch {
 	case g.OK:
 		return "yes"

@@ -145,25 +145,11 @@ func (r *run) wake(i int) func(context.Context) (time.Time, error) {
 
 // evenIngests waits until each of the ingests has its share of the lanes, within one.
 func (r *run) evenIngests(ctx context.Context, since time.Time, n int) error {
-	deadline := since.Add(evenWithin)
-	for {
-		_, have := r.watch.counts()
-		open, fits := 0, true
+	return r.shared(ctx, since, n, "the ingests are not even", func() (shares []int, counts map[string]int) {
+		_, counts = r.watch.counts()
 		for _, i := range r.members {
-			lanes := have[r.stack.Ingests[i].Name]
-			open += lanes
-			if d := lanes*n - r.config.Lanes; d > n || d < -n {
-				fits = false
-			}
+			shares = append(shares, counts[r.stack.Ingests[i].Name])
 		}
-		if fits && open == r.config.Lanes {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("the ingests are not even after %v: %v", evenWithin, have)
-		}
-		if err := pause(ctx, lookEvery); err != nil {
-			return err
-		}
-	}
+		return shares, counts
+	})
 }

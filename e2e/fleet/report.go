@@ -100,7 +100,7 @@ func (r *Report) duplicates() int64 {
 func (r *Report) Print(out io.Writer) error {
 	fmt.Fprintf(out, "\n%-66s  %10s  %10s  ok\n", "goal", "wanted", "seen")
 	for _, g := range r.Goals() {
-		fmt.Fprintf(out, "%-66s  %10s  %10s  %s\n", g.What, g.Wanted, g.Seen, g.word())
+		fmt.Fprintf(out, "%-66s  %10s  %10s  %s\n", g.What, g.Wanted, g.Seen, g.outcome())
 	}
 	fmt.Fprintln(out)
 	if !r.Verified.OK() {

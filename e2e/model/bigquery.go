@@ -20,13 +20,13 @@ func (w *World) bigquerySteps(s *State) {
 		}
 	}
 	for i := range s.Streams {
-		for k := range s.Streams[i].Adrift {
-			r := s.Streams[i].Adrift[k]
+		for k := range s.Streams[i].InDoubt {
+			r := s.Streams[i].InDoubt[k]
 			if r.Rows == 0 || r.Offset != s.Streams[i].Rows {
 				continue // it would change nothing
 			}
 			n := *s
-			n.Streams[i].Adrift[k] = Request{}
+			n.Streams[i].InDoubt[k] = Request{}
 			w.take(&n, int8(i+1), &r)
 			if r.Answer == Written {
 				w.emit(&n, "BigQuery is sent rows %s for offset %d of %s, late, over a lost connection: written",
@@ -95,15 +95,15 @@ func drift(s *State, l *Lane) {
 		if r.Rows == 0 || r.Answer != None {
 			continue
 		}
-		for j := range st.Adrift {
-			if st.Adrift[j] == r {
+		for j := range st.InDoubt {
+			if st.InDoubt[j] == r {
 				break
 			}
-			if st.Adrift[j].Rows == 0 {
-				st.Adrift[j] = r
+			if st.InDoubt[j].Rows == 0 {
+				st.InDoubt[j] = r
 				break
 			}
-			if j == maxAdrift-1 {
+			if j == maxInDoubt-1 {
 				s.Fault = TooManyAdrift
 			}
 		}

@@ -59,9 +59,9 @@ func effective(s *State, c *Call) bool {
 
 // tidy forgets the lost requests that can never be taken, sorts the others, and says whether any is left.
 func (st *Stream) tidy() bool {
-	kept := [maxAdrift]Request{}
+	kept := [maxInDoubt]Request{}
 	n := 0
-	for _, r := range st.Adrift {
+	for _, r := range st.InDoubt {
 		if r.Rows == 0 || st.Finalized || r.Offset < st.Rows {
 			continue
 		}
@@ -73,7 +73,7 @@ func (st *Stream) tidy() bool {
 		kept[at] = r
 		n++
 	}
-	st.Adrift = kept
+	st.InDoubt = kept
 	return n > 0
 }
 

@@ -66,9 +66,9 @@ func Proof() []Case {
 //
 // Two protections stand behind each other, so that taking away one of them does no harm to the tables, as the last two
 // cases of Proof show. While the law holds nobody but the owner appends to a stream, and rows never move while a copy
-// of them is adrift; so what exists at an offset is always the piece that is sent there, and checking it finds nothing.
-// And where a writer appends to an adopted stream that the committed checkpoint still calls clean, so that two owners
-// may share it, that check ends the call before harm is done. Without both, a row is lost.
+// of them is in doubt; so what exists at an offset is always the piece that is sent there, and checking it finds
+// nothing. And where a writer appends to an adopted stream that the committed checkpoint still calls clean, so that two
+// owners may share it, that check ends the call before harm is done. Without both, a row is lost.
 func Mutants() []Case {
 	lacks := func(m Mutant, w World) Case {
 		w.Without, w.Window = m, 2
@@ -82,7 +82,7 @@ func Mutants() []Case {
 		lacks(NoLeftOut, World{Log: Parse("A-A"), Batch: 2, Opens: 2, Generations: 2, Outcome: true}),
 		lacks(LeftOutSilently, World{Log: Parse("AA-A"), Batch: 2, Opens: 2, Generations: 2, Outcome: true}),
 		lacks(NoGeneration, World{Log: Parse("A"), Batch: 1, Opens: 3, Generations: 2, Outcome: true}),
-		lacks(ShiftAdrift, World{Log: Parse("A!A"), Batch: 1, Opens: 1, Generations: 1, Losses: 1, Outcome: true}),
+		lacks(ShiftInDoubt, World{Log: Parse("A!A"), Batch: 1, Opens: 1, Generations: 1, Losses: 1, Outcome: true}),
 		lacks(AdoptSilently, World{Log: Parse("AA"), Batch: 1, Opens: 2, Generations: 2, Rests: 1}),
 		lacks(ExistsUnchecked|AdoptSilently, World{
 			Log: Parse("AAA"), Batch: 2, Opens: 2, Generations: 2, Rests: 1, Outcome: true,

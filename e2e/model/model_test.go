@@ -40,14 +40,14 @@ func TestMutantsBreakIt(t *testing.T) {
 		steps  int
 		broken string
 	}{
-		"no residual drop":                   {20, "record 0 is in table A twice"},
-		"commit not awaited":                 {12, "record 0 is in table A twice"},
-		"no fence":                           {17, "record 0 is in table A twice"},
-		"resend out of order":                {11, "record 0 is in table A after record 1"},
-		"no left-out list":                   {17, "record 1 is in table A twice"},
-		"left out without barrier":           {20, "record 2 is in table A twice"},
-		"no generation check":                {16, "record 0 is in table A twice"},
-		"rows shift while copies are adrift": {16, "record 1 is in table A twice"},
+		"no residual drop":                     {20, "record 0 is in table A twice"},
+		"commit not awaited":                   {12, "record 0 is in table A twice"},
+		"no fence":                             {17, "record 0 is in table A twice"},
+		"resend out of order":                  {11, "record 0 is in table A after record 1"},
+		"no left-out list":                     {17, "record 1 is in table A twice"},
+		"left out without barrier":             {20, "record 2 is in table A twice"},
+		"no generation check":                  {16, "record 0 is in table A twice"},
+		"rows shift while copies are in doubt": {16, "record 1 is in table A twice"},
 		"adopted stream without barrier": {
 			13, "table A: the committed checkpoint is clean at 1 rows, the stream holds 2",
 		},

@@ -17,8 +17,8 @@ const (
 	ResendOrder
 	// ExistsUnchecked: rows that exist at the offset count as ours, whatever they are.
 	ExistsUnchecked
-	// ShiftAdrift: rows move to other offsets while older copies of them may still arrive.
-	ShiftAdrift
+	// ShiftInDoubt: rows move to other offsets while older copies of them may still arrive.
+	ShiftInDoubt
 	// NoLeftOut: checkpoints do not carry the records left out.
 	NoLeftOut
 	// NoGeneration: Kafka takes commits of any generation.
@@ -37,7 +37,7 @@ const (
 
 var mutantNames = []string{
 	"no residual drop", "commit not awaited", "no fence", "resend out of order", "ALREADY_EXISTS taken as written",
-	"rows shift while copies are adrift", "no left-out list", "no generation check", "adopted stream without barrier",
+	"rows shift while copies are in doubt", "no left-out list", "no generation check", "adopted stream without barrier",
 	"left out without barrier", "claims that have gone commit again", "partition not withheld",
 	"commits behind a doubt",
 }

@@ -72,7 +72,7 @@ func (w *World) reply(s *State, i int, t int8) {
 	case Written:
 		good = true
 	case AlreadyExists:
-		good = w.without(ExistsUnchecked) || p.Adrift && r.Expected >= r.Offset+p.Rows.count() && r.Expected <= l.High
+		good = w.without(ExistsUnchecked) || p.InDoubt && r.Expected >= r.Offset+p.Rows.count() && r.Expected <= l.High
 	case RowErrors:
 		good = w.refuse(l, list, count)
 	}
@@ -83,7 +83,7 @@ func (w *World) reply(s *State, i int, t int8) {
 	}
 	if r.Answer != RowErrors {
 		l.End += p.Rows.count()
-		p.Open, p.Tried, p.Adrift = false, false, false
+		p.Open, p.Tried, p.InDoubt = false, false, false
 		l.Swapped = l.Swapped && count > 1
 	}
 	w.advance(&n, c)
@@ -95,15 +95,15 @@ func (w *World) reply(s *State, i int, t int8) {
 // call ends, and fencing settles it.
 func (w *World) refuse(l *Lane, list [maxWindow]*Block, count int8) bool {
 	for _, behind := range list[1:max(1, count)] {
-		if behind.Adrift && !w.without(ShiftAdrift) {
+		if behind.InDoubt && !w.without(ShiftInDoubt) {
 			return false
 		}
-		behind.Tried, behind.Adrift = false, false
+		behind.Tried, behind.InDoubt = false, false
 	}
 	p := list[0]
 	p.Refused = p.Rows & w.refused
 	p.Rows &^= w.refused
-	p.Tried, p.Adrift = false, false
+	p.Tried, p.InDoubt = false, false
 	l.Draining, l.InFlight = l.InFlight, 0
 	l.Paused, l.Shifted = true, l.Draining > 0
 	return true
@@ -120,10 +120,10 @@ func (w *World) lose(s *State, i int, t int8) {
 	c := &n.Calls[i]
 	l := &c.Table[t]
 	id, call := w.stream(s, l.Stream), c.Name
-	adrift := l.Draining > 0 && l.Shifted && !w.without(ShiftAdrift)
+	inDoubt := l.Draining > 0 && l.Shifted && !w.without(ShiftInDoubt)
 	drift(&n, l)
 	l.Draining, l.InFlight, l.Shifted = 0, 0, false
-	if adrift {
+	if inDoubt {
 		w.end(&n, c)
 		w.emit(&n, "owner %d loses its connection to %s while rows move to other offsets, and gives up: ABORTED", call,
 			id)
@@ -131,7 +131,7 @@ func (w *World) lose(s *State, i int, t int8) {
 	}
 	list, count := pieces(c, t)
 	for _, p := range list[:count] {
-		p.Adrift = p.Adrift || p.Tried
+		p.InDoubt = p.InDoubt || p.Tried
 	}
 	l.Swapped = w.without(ResendOrder) && count == maxWindow
 	w.advance(&n, c)

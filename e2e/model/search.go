@@ -45,10 +45,10 @@ func (w World) Explore() Report {
 	r := Report{States: 1}
 	for len(frontier) > 0 && r.Broken == "" {
 		var next []State
-		// In portions, so that what workers find stays small.
-		const portion = 1 << 14
-		for at := 0; at < len(frontier) && r.Broken == ""; at += portion {
-			for _, p := range w.expand(seed, frontier[at:min(at+portion, len(frontier))], uint32(first+at)) {
+		// In batches, so that what workers find stays small.
+		const batch = 1 << 14
+		for at := 0; at < len(frontier) && r.Broken == ""; at += batch {
+			for _, p := range w.expand(seed, frontier[at:min(at+batch, len(frontier))], uint32(first+at)) {
 				r.Transitions += p.transitions
 				for i := range p.found {
 					f := &p.found[i]

@@ -7,7 +7,7 @@ const (
 	maxWindow  = 2
 	maxCalls   = 2 // alive at a time
 	maxStreams = 8
-	maxAdrift  = 4
+	maxInDoubt = 4
 )
 
 // Kind is what becomes of a record.
@@ -93,8 +93,8 @@ type Stream struct {
 	Table     int8 // 1 + table; 0 is no stream
 	Rows      int8
 	Finalized bool
-	// Adrift are appends whose connection is lost. Each may arrive at any time, or never.
-	Adrift [maxAdrift]Request
+	// InDoubt are appends whose connection is lost. Each may arrive at any time, or never.
+	InDoubt [maxInDoubt]Request
 	// Name is for traces alone: the search does not tell streams apart by it.
 	Name int8
 }
@@ -236,8 +236,8 @@ type Block struct {
 	Rows    records
 	Dropped int8
 	Open    bool // not written yet
-	// Tried: it was sent at its present offset. Adrift: a copy may still arrive over a lost connection.
-	Tried, Adrift bool
+	// Tried: it was sent at its present offset. InDoubt: a copy may still arrive over a lost connection.
+	Tried, InDoubt bool
 	// Refused are rows that BigQuery will never take, until a durable checkpoint leaves them out: LeftAt is its
 	// version, 0 while ingest has not answered.
 	Refused records

@@ -184,8 +184,8 @@ func TestComposeFindsWriters(t *testing.T) {
 	}
 }
 
-// Both services send traces where the variable that the head of docker-compose.yml names points, which is a service of the
-// profile; without it they make none.
+// Both services send traces where the variable points that the head of docker-compose.yml names, which is a service of
+// the profile; without it they make none.
 func TestComposeTraces(t *testing.T) {
 	var c composeFile
 	strict(t, "docker-compose.yml", &c)
@@ -196,7 +196,8 @@ func TestComposeTraces(t *testing.T) {
 	}
 	for _, service := range []string{"ingest", "writer"} {
 		env := c.Services[service].Environment
-		if env["WAYBILL_TRACES"] != "${WAYBILL_TRACES:-}" || env["WAYBILL_TRACES_INSECURE"] != "${WAYBILL_TRACES:+true}" {
+		if env["WAYBILL_TRACES"] != "${WAYBILL_TRACES:-}" ||
+			env["WAYBILL_TRACES_INSECURE"] != "${WAYBILL_TRACES:+true}" {
 			t.Errorf("%s has %q", service, env)
 		}
 		text := page(t, "deploy/compose/"+service+".yaml")

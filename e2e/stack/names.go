@@ -18,7 +18,6 @@ type Names struct {
 
 	mu        sync.Mutex
 	addresses []netip.Addr
-	asked     int
 	served    sync.WaitGroup
 }
 
@@ -55,13 +54,6 @@ func (n *Names) Publish(addresses ...string) {
 	slices.SortFunc(n.addresses, netip.Addr.Compare)
 }
 
-// Questions is how often the server was asked.
-func (n *Names) Questions() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.asked
-}
-
 func (n *Names) serve() {
 	buffer := make([]byte, 1<<12)
 	for {
@@ -70,7 +62,7 @@ func (n *Names) serve() {
 			return
 		}
 		if answer, err := n.answer(buffer[:size]); err == nil {
-			_, _ = n.conn.WriteTo(answer, from) // who asked asks again
+			_, _ = n.conn.WriteTo(answer, from) // whoever asked tries again
 		}
 	}
 }
@@ -89,7 +81,6 @@ func (n *Names) answer(question []byte) ([]byte, error) {
 	}
 	n.mu.Lock()
 	addresses := slices.Clone(n.addresses)
-	n.asked++
 	n.mu.Unlock()
 	ours := q.Name.String() == n.name+"."
 	response := dnsmessage.Header{

@@ -43,7 +43,7 @@ type judged struct {
 func (b *built) judge(ctx context.Context, m Mutant, first int, limit time.Duration) judged {
 	start := time.Now()
 	j := judged{Mutant: m, pkg: b.Package, fate: Unreached}
-	for _, some := range portions(b.reach[first]) {
+	for _, some := range runs(b.reach[first]) {
 		j.fate = Survived
 		names := make([]string, len(some))
 		expected := time.Duration(0)
@@ -85,8 +85,8 @@ func (b *built) doubted(ctx context.Context, j judged, reason string, first int,
 	return j
 }
 
-// told is the error of those that are said to be equivalent and are not.
-func told(all []judged) error {
+// notEquivalent is the error of those that are said to be equivalent and are not.
+func notEquivalent(all []judged) error {
 	var wrong []string
 	for _, j := range all {
 		if j.reason != "" {
@@ -101,10 +101,10 @@ func told(all []judged) error {
 		equivalentsFile, strings.Join(wrong, "\n  "))
 }
 
-// portions splits the tests, the quickest first, into runs that take ever longer: most mutants die of a quick test, and
+// runs splits the tests, the quickest first, into runs that take ever longer: most mutants die of a quick test, and
 // starting a process for each test would cost more than it saves.
-func portions(tests []timed) [][]timed {
-	var runs [][]timed
+func runs(tests []timed) [][]timed {
+	var all [][]timed
 	limit := 100 * time.Millisecond
 	for len(tests) > 0 {
 		n, sum := 0, time.Duration(0)
@@ -112,11 +112,11 @@ func portions(tests []timed) [][]timed {
 			sum += tests[n].took
 			n++
 		}
-		runs = append(runs, tests[:n])
+		all = append(all, tests[:n])
 		tests = tests[n:]
 		limit *= 4
 	}
-	return runs
+	return all
 }
 
 var failure = regexp.MustCompile(`--- FAIL: (\S+)`)

@@ -198,11 +198,11 @@ func TestEquivalentsAreReadable(t *testing.T) {
 // A mutant that is said to be equivalent and that tests tell from the code is an error, with both.
 func TestWrongEquivalents(t *testing.T) {
 	right := judged{fate: Equivalent, by: "a reason"}
-	if err := told([]judged{right, {fate: Killed, by: "TestX"}}); err != nil {
+	if err := notEquivalent([]judged{right, {fate: Killed, by: "TestX"}}); err != nil {
 		t.Error(err)
 	}
 	m := Mutant{File: "f.go", Func: "f", Condition: "a", Change: "true"}
-	err := told([]judged{right, {Mutant: m, fate: Killed, by: "TestX", reason: "none"}})
+	err := notEquivalent([]judged{right, {Mutant: m, fate: Killed, by: "TestX", reason: "none"}})
 	if err == nil || !strings.Contains(err.Error(), "f.go f a => true: killed by TestX") {
 		t.Error(err)
 	}

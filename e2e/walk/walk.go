@@ -64,7 +64,7 @@ func (w Walk) Run(ctx context.Context, out io.Writer) (err error) {
 	if err := w.show(out, all); err != nil {
 		return err
 	}
-	return told(all)
+	return notEquivalent(all)
 }
 
 // one walks a package.

@@ -39,6 +39,26 @@ type Caller struct {
 	// rights are what it was given; every right when all is set.
 	rights []Right
 	all    bool
+	// scopes are those of the grants that give it Lane.
+	scopes []Scope
+}
+
+// grant is what an identity or a token is given.
+type grant struct {
+	rights []Right
+	only   Scope
+}
+
+// give adds a grant.
+func (c *Caller) give(g grant) {
+	for _, r := range g.rights {
+		if !slices.Contains(c.rights, r) {
+			c.rights = append(c.rights, r)
+		}
+	}
+	if slices.Contains(g.rights, Lane) {
+		c.scopes = append(c.scopes, g.only)
+	}
 }
 
 // May tells whether the caller has a right.

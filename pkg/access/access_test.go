@@ -65,7 +65,13 @@ func TestNewMethodsAreClosed(t *testing.T) {
 		{methods, "/lane.v1.LaneServiceX/Lane", Operator},
 		{methods, "/anything.v1.New/Method", Operator},
 		{methods, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Viewer},
+		{methods, "/admin.v1.AdminService/ListTables", Viewer},
+		{methods, "/admin.v1.RecordService/Tap", Payload},
+		{methods, "/admin.v1.SteeringService/ListPauses", Viewer},
+		{methods, "/admin.v1.SteeringService/Pause", Operator},
+		{methods, "/admin.v1.SteeringService/Resume", Operator},
 		{pages, "/", Viewer},
+		{pages, "/act", Operator},
 		{pages, "/lanes", Viewer},
 		{pages, "/debug/pprof/profile", Operator},
 		{pages, "//debug/pprof/profile", Operator},
@@ -239,7 +245,7 @@ func TestConfigurationIsChecked(t *testing.T) {
 		"twice a token": {
 			Config{Tokens: write(t, "t", hash+" a lane\n\n"+hash+" b lane")}, "t:3: the token is in the file already",
 		},
-		"no time": {Config{Tokens: write(t, "t", hash+" a lane until=tomorrow")}, "t:1: the last field is not until="},
+		"no time": {Config{Tokens: write(t, "t", hash+" a lane until=tomorrow")}, "t:1: field 4 is not until="},
 	} {
 		var got []string
 		tt.c.Check(func(key, message, _ string) { got = append(got, key+": "+message) })

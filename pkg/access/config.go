@@ -23,6 +23,8 @@ type Identity struct {
 	// the subject of a JWT.
 	Name   string  `yaml:"name"`
 	Rights []Right `yaml:"rights"`
+	// Only limits the right lane to some lanes.
+	Only Scope `yaml:"only"`
 }
 
 // JWT says which tokens of an issuer are taken; none without JWKS.
@@ -72,6 +74,11 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		}
 		if err := checkRights(id.Rights); err != nil {
 			report(key+".rights", err.Error(), "list one or more of lane, viewer, payload, operator")
+		}
+		if of, message := id.Only.check(); of != "" {
+			report(key+".only."+of, message, "write a name, or the beginning of names and *")
+		} else if !id.Only.empty() && !slices.Contains(id.Rights, Lane) {
+			report(key+".only", "limits the right lane, which the identity has not", "add the right, or take only away")
 		}
 	}
 	if c.Tokens != "" {

@@ -77,8 +77,13 @@ type lasting struct {
 func (l *lasting) RecvMsg(m any) error {
 	if now := time.Now(); now.After(l.next) {
 		l.next = now.Add(judgeEvery)
-		if _, err := l.guard.authenticate(l.Context()); err != nil {
+		ctx, err := l.guard.authenticate(l.Context())
+		if err != nil {
 			return err
+		}
+		// What was asked at the beginning of the call would be judged otherwise now.
+		if c := CallerOf(ctx); !sameScopes(c, CallerOf(l.Context())) {
+			return status.Errorf(codes.Aborted, "which lanes %s may carry has changed: call again", c.Name)
 		}
 	}
 	return l.ServerStream.RecvMsg(m)

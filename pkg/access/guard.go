@@ -20,7 +20,7 @@ import (
 // Guard lets in who may come. A nil Guard lets everybody do everything.
 type Guard struct {
 	config  Config
-	byName  map[string][]Right
+	byName  map[string]grant
 	tokens  *file[tokens]
 	keys    *file[jose.JSONWebKeySet]
 	log     *slog.Logger
@@ -31,7 +31,7 @@ type Guard struct {
 // New makes a guard of the configuration. It reads the files now, for what is wrong with them, and again when they
 // change.
 func New(c Config, log *slog.Logger, registry prometheus.Registerer) (*Guard, error) {
-	g := &Guard{config: c, byName: map[string][]Right{}, log: log, refused: promauto.With(registry).NewCounterVec(
+	g := &Guard{config: c, byName: map[string]grant{}, log: log, refused: promauto.With(registry).NewCounterVec(
 		prometheus.CounterOpts{
 			Name: "waybill_access_refused_total",
 			Help: "Calls and requests refused: unknown, for who has no valid certificate or token, or denied, for " +
@@ -41,7 +41,7 @@ func New(c Config, log *slog.Logger, registry prometheus.Registerer) (*Guard, er
 		g.refused.WithLabelValues(why)
 	}
 	for _, id := range c.Identities {
-		g.byName[id.Name] = id.Rights
+		g.byName[id.Name] = grant{id.Rights, id.Only}
 	}
 	var err error
 	if c.Tokens != "" {
@@ -81,8 +81,9 @@ func (g *Guard) identify(state *tls.ConnectionState, bearer string, now time.Tim
 	}
 	if g.keys != nil {
 		if subject, ok := g.config.JWT.subject(g.keys.get(), bearer, now); ok {
-			name := jwtPrefix + subject
-			return Caller{Name: name, rights: g.byName[name]}, true
+			caller = Caller{Name: jwtPrefix + subject}
+			caller.give(g.byName[caller.Name])
+			return caller, true
 		}
 	}
 	return Caller{}, false
@@ -94,15 +95,11 @@ func (g *Guard) certified(state *tls.ConnectionState, now time.Time) (c Caller, 
 		return Caller{}, false
 	}
 	for _, name := range names(state.PeerCertificates[0]) {
-		rights, found := g.byName[name]
+		given, found := g.byName[name]
 		if c.Name == "" || found && len(c.rights) == 0 {
 			c.Name = name
 		}
-		for _, r := range rights {
-			if !slices.Contains(c.rights, r) {
-				c.rights = append(c.rights, r)
-			}
-		}
+		c.give(given)
 	}
 	return c, c.Name != ""
 }

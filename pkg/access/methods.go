@@ -38,6 +38,7 @@ var pages = []rule{
 	{prefix: "/plan", any: []Right{Viewer}},
 	{prefix: "/contracts", any: []Right{Viewer}},
 	{prefix: "/events", any: []Right{Viewer}},
+	{prefix: "/explain", any: []Right{Viewer}},
 	{prefix: "/fleet", any: []Right{Viewer}},
 	{prefix: "/lane", any: []Right{Viewer}},
 	{prefix: "/letters", any: []Right{Viewer}},

@@ -15,14 +15,14 @@ import (
 type tokens map[[sha256.Size]byte]token
 
 type token struct {
-	name   string
-	rights []Right
-	until  time.Time // zero: no end
+	name  string
+	grant grant
+	until time.Time // zero: no end
 }
 
 // readTokens reads a file of tokens. A line is
 //
-//	SHA-256-IN-HEX NAME RIGHT[,RIGHT...] [until=2026-12-31T00:00:00Z]
+//	SHA-256-IN-HEX NAME RIGHT[,RIGHT...] [until=2026-12-31T00:00:00Z] [groups=A,B] [topics=A,B*] [tables=A,D.B]
 //
 // Empty lines, and those that begin with #, say nothing. An error names the line and shows nothing of it.
 func readTokens(path string) (tokens, error) {
@@ -50,7 +50,7 @@ func readTokens(path string) (tokens, error) {
 }
 
 func parseToken(fields []string) (hash [sha256.Size]byte, t token, err error) {
-	if len(fields) < 3 || len(fields) > 4 {
+	if len(fields) < 3 || len(fields) > 7 {
 		return hash, t, fmt.Errorf("has %d fields, want hash, name and rights", len(fields))
 	}
 	raw, err := hex.DecodeString(fields[0])
@@ -60,16 +60,25 @@ func parseToken(fields []string) (hash [sha256.Size]byte, t token, err error) {
 	copy(hash[:], raw)
 	t.name = fields[1]
 	for r := range strings.SplitSeq(fields[2], ",") {
-		t.rights = append(t.rights, Right(r))
+		t.grant.rights = append(t.grant.rights, Right(r))
 	}
-	if err := checkRights(t.rights); err != nil {
+	if err := checkRights(t.grant.rights); err != nil {
 		return hash, t, fmt.Errorf("rights: %w", err)
 	}
-	if len(fields) == 4 {
-		end, ok := strings.CutPrefix(fields[3], "until=")
-		if t.until, err = time.Parse(time.RFC3339, end); err != nil || !ok {
-			return hash, t, fmt.Errorf("the last field is not until= and a time such as 2026-12-31T00:00:00Z")
+	lists := map[string]*[]string{
+		"groups": &t.grant.only.Groups, "topics": &t.grant.only.Topics, "tables": &t.grant.only.Tables,
+	}
+	for i, field := range fields[3:] {
+		key, value, _ := strings.Cut(field, "=")
+		if list, ok := lists[key]; ok && value != "" {
+			*list = strings.Split(value, ",")
+		} else if t.until, err = time.Parse(time.RFC3339, value); err != nil || key != "until" {
+			return hash, t, fmt.Errorf("field %d is not until= and a time such as 2026-12-31T00:00:00Z, nor groups=, "+
+				"topics= or tables= and names with commas", i+4)
 		}
+	}
+	if of, message := t.grant.only.check(); of != "" {
+		return hash, t, fmt.Errorf("%s: %s", of, message)
 	}
 	return hash, t, nil
 }
@@ -80,5 +89,7 @@ func (all tokens) caller(presented string, now time.Time) (Caller, bool) {
 	if !found || !t.until.IsZero() && !now.Before(t.until) {
 		return Caller{}, false
 	}
-	return Caller{Name: t.name, rights: t.rights}, true
+	c := Caller{Name: t.name}
+	c.give(t.grant)
+	return c, true
 }

@@ -66,6 +66,32 @@ func TestHandler(t *testing.T) {
 	}
 }
 
+// Pages answer GET, and the form of acts POST; nothing answers to any other method.
+func TestPagesTakeTheirMethodsAlone(t *testing.T) {
+	visited := 0
+	h := Handler(Config{
+		Registry: prometheus.NewRegistry(), Plan: func() any { return nil },
+		Page: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visited++ }),
+	})
+	paths := []string{
+		"/", "/act", "/metrics", "/healthz", "/readyz", "/lanes", "/plan", "/table", "/live", "/debug/pprof/",
+		"/debug/pprof/cmdline", "/debug/pprof/profile", "/debug/pprof/symbol", "/debug/pprof/trace",
+	}
+	for _, path := range paths {
+		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "X"} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+			if act := method == "POST" && path == "/act"; (w.Code == http.StatusOK) != act ||
+				!act && w.Code != http.StatusMethodNotAllowed {
+				t.Errorf("%s %s: %d", method, path, w.Code)
+			}
+		}
+	}
+	if visited != 1 {
+		t.Errorf("the page was asked %d times", visited)
+	}
+}
+
 func TestHandlerWithoutFunctions(t *testing.T) {
 	h := Handler(Config{Registry: prometheus.NewRegistry()})
 	if code, body := get(t, h, "/lanes"); code != http.StatusOK || body != "[]\n" {

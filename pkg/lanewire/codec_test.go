@@ -286,7 +286,7 @@ func TestBounds(t *testing.T) {
 		"open too large": {
 			wire(t, &lanev1.LaneRequest{
 				Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Topic: strings.Repeat("t", MaxControl)}},
-			}), "at most 2097152",
+			}), "at most 1048576 when it is no append",
 		},
 		"cut short": {
 			wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, 1, 0, []byte("abc"))}}))[:7],

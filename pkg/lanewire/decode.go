@@ -16,9 +16,9 @@ const (
 	// usual form; what remains is written by hand.
 	maxPlain = 4 << 20
 	// MaxControl bounds the other messages of a lane, Open with its descriptors among them, in bytes: an object of
-	// protobuf may cost fifty times what it takes on the wire. A checkpoint can name some eighty tables, and a large
-	// descriptor takes 20 KB.
-	MaxControl = 2 << 20
+	// protobuf may cost fifty times what it takes on the wire. The largest table that BigQuery takes, of 10,000
+	// columns, is described in less than half of it, and fifty tables of large events are in all of it.
+	MaxControl = 1 << 20
 )
 
 // decode recognises an Append in the form that encoders write: one `append` field and nothing else, in it known fields

@@ -130,7 +130,8 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		defer stop()
 		return admin.Serve(serving, admin.Config{
 			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log,
-			Registry: env.Registry, Ready: ready, Page: statuspage.Acts(statuspage.New(serving, view), steer),
+			Registry: env.Registry, Ready: ready,
+			Page:  statuspage.Explains(statuspage.Acts(statuspage.New(serving, view), steer), seen),
 			Lanes: lanes.status,
 			Plan:  func() any { return fleet.Plan() },
 		})

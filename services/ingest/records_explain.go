@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/waybill-data/waybill/pkg/access"
 	"github.com/waybill-data/waybill/pkg/fleetview"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -51,6 +52,11 @@ func (s *records) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*admi
 		if w != nil && (out.Batch == nil || w.GetFirst() == out.GetBatch().GetFirst() &&
 			w.GetEnd() == out.GetBatch().GetEnd()) {
 			out.Written = w
+		}
+	}
+	if !access.CallerOf(ctx).May(access.Operator) { // a writer knows who we are, not for whom we ask
+		for _, block := range out.GetWritten().GetBlocks() {
+			block.Stream = ""
 		}
 	}
 	return out, nil

@@ -240,9 +240,11 @@ type contracts struct {
 	// known are those of the process, of which the lane has those of the topic with this name.
 	known *atomic.Pointer[contract.Set]
 	name  string
-	// from is the set that shared is of, the same for all lanes; topic is the lane's own for the call of the moment.
-	from          atomic.Pointer[contract.Set]
-	shared, topic *contract.Topic
+	// from is the set that shared is of, the same for all lanes; topic is the one for the call of the moment. own is
+	// the lane's own: where no contract grows it is made for the first record, since thousands of lanes may never see
+	// one.
+	from               atomic.Pointer[contract.Set]
+	shared, topic, own *contract.Topic
 	// last is what becomes of the record that AppendRow gets.
 	last *contract.Match
 	// unknowns counts records that no contract takes, each once: counted is the last, which comes again when its row
@@ -253,10 +255,15 @@ type contracts struct {
 
 func (c *contracts) Renew() {
 	if set := c.known.Load(); set != c.from.Load() {
-		c.shared = set.Topic(c.name)
+		c.shared, c.own = set.Topic(c.name), nil
 		c.from.Store(set)
 	}
-	c.topic = c.shared.Fork()
+	if !c.shared.Grows() {
+		c.topic = c.shared
+		return
+	}
+	c.own = c.shared.Fork()
+	c.topic = c.own
 }
 
 func (c *contracts) Prepare(
@@ -269,7 +276,10 @@ func (c *contracts) Routes() []*lanev1.Route { return c.topic.Routes }
 func (c *contracts) Fingerprint() uint64     { return c.topic.Fingerprint }
 
 func (c *contracts) Match(r *record.Record) *record.Match {
-	c.last = c.topic.Match(r)
+	if c.own == nil {
+		c.own = c.shared.Fork()
+	}
+	c.last = c.own.Match(r)
 	if c.last.Unmatched && c.counted != r.Offset {
 		c.counted = r.Offset
 		c.unknowns.Count(c.last.ItemType())

@@ -66,6 +66,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		Keys:   keys,
 		Tracer: tracer,
 	}
+	tables := &lane.Tables{Comparer: bigQuery, Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset}
 	carried := newLoad(lanes, budget, env.Registry)
 	// The admin server outlives the lanes, so that one can watch them drain.
 	work, stop := context.WithCancel(ctx)
@@ -73,7 +74,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	view := newView(env, lanes, carried, func() error { return ready(work) }, ring)
 	acts := &steer{lanes: lanes, self: view.Self, log: env.Log}
 	carried.drained = acts.isDrained
-	front := newServer(&c, ports, lanes, &lane.Tables{Comparer: bigQuery}, carried, apis{view, acts}, env)
+	front := newServer(&c, ports, lanes, tables, carried, apis{view, acts}, env)
 	watching, quit := context.WithCancel(context.WithoutCancel(ctx))
 	defer quit()
 	var group errgroup.Group

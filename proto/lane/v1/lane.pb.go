@@ -565,7 +565,7 @@ type Open struct {
 	// under the fingerprint that they were appended under.
 	Routing uint64 `protobuf:"fixed64,7,opt,name=routing,proto3" json:"routing,omitempty"`
 	// The tables this lane may append to, each once, at most 1024. Blocks name a route by its index in this list. The
-	// whole message may have 2 MiB, and the descriptors together 100,000 columns.
+	// whole message may have 1 MiB, and the descriptors together 100,000 columns.
 	Routes []*Route `protobuf:"bytes,8,rep,name=routes,proto3" json:"routes,omitempty"`
 	// Ingest takes Notice. A writer sends none to one that does not say so: it would break the call over it.
 	Notices       bool `protobuf:"varint,9,opt,name=notices,proto3" json:"notices,omitempty"`

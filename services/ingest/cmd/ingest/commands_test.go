@@ -81,12 +81,11 @@ func TestExitStatusesAreTold(t *testing.T) {
 	told := 0
 	var walk func(reflect.Type)
 	walk = func(of reflect.Type) {
-		for i := range of.NumField() {
-			f := of.Field(i)
+		for f := range of.Fields() {
 			if _, command := f.Tag.Lookup("cmd"); !command || strings.HasSuffix(f.Type.PkgPath(), "/pkg/service") {
 				continue
 			}
-			if help, ok := reflect.New(f.Type).Interface().(interface{ Help() string }); !ok {
+			if help, ok := reflect.TypeAssert[interface{ Help() string }](reflect.New(f.Type)); !ok {
 				walk(f.Type)
 			} else if told++; !strings.Contains(help.Help(), "Exit status") &&
 				!strings.Contains(help.Help(), "Exit\nstatus") {

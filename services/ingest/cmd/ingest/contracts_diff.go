@@ -70,7 +70,8 @@ func (c *contractsDiffCmd) print(out io.Writer, diffs []ingest.TableDiff) (refus
 		c.columns(out, width, &diffs[i])
 	}
 	fmt.Fprintf(out, "\n%s: %d to be created, %d fitting, %d with columns to add, %d refused\n",
-		plural(len(diffs), "table", "tables"), counts[ingest.VerdictCreated], counts[ingest.VerdictFits], counts[ingest.VerdictColumns],
+		plural(len(diffs), "table", "tables"), counts[ingest.VerdictCreated], counts[ingest.VerdictFits],
+		counts[ingest.VerdictColumns],
 		counts[ingest.VerdictRefused])
 	return counts[ingest.VerdictRefused] > 0
 }

@@ -18,7 +18,7 @@ import (
 // Where no contract of the topic has framing it does nothing, and where all ids are known it reads five bytes and the
 // type header of each record.
 func (t *Topic) Prepare(ctx context.Context, records []record.Record, waits func(what string)) (grown bool, err error) {
-	if !t.framed() {
+	if !t.Grows() {
 		return false, nil
 	}
 	for i := range records {
@@ -52,8 +52,9 @@ func (t *Topic) Prepare(ctx context.Context, records []record.Record, waits func
 	return t.grown(), nil
 }
 
-// framed reports whether records of the topic name their schema.
-func (t *Topic) framed() bool {
+// Grows reports whether the topic's contracts may have newer versions, since its records name their schema. Where they
+// may not, Prepare does nothing, and Routes and Fingerprint are those of every Fork.
+func (t *Topic) Grows() bool {
 	for _, c := range t.contracts {
 		if c.versions != nil {
 			return true

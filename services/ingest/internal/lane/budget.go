@@ -55,6 +55,7 @@ func (b *Budget) join(topic string) {
 	defer b.mu.Unlock()
 	b.account(topic).lanes++
 	b.lanes++
+	b.grant() // who waits for room may be above its share now, and others are within theirs
 }
 
 func (b *Budget) leave(topic string) {

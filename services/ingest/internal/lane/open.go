@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -162,14 +163,7 @@ func (l *Lane) openCall(ctx context.Context, from Pair) (_ *lanev1.Opened, _ lan
 			err = fmt.Errorf("%w: %w", errAway, err)
 		}
 	}()
-	stream, err := lanev1.NewLaneServiceClient(l.Writers).Lane(ctx, grpc.ForceCodecV2(lanewire.Codec()))
-	if err != nil {
-		return nil, nil, callError(err)
-	}
-	// The call is at a writer that serves. One that has not refused it for a while is there for the other lanes, too.
-	there := time.AfterFunc(accepted, l.Weather.serves)
-	defer there.Stop()
-	err = stream.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
+	open := &lanev1.Open{
 		Group:      l.Group,
 		Cluster:    l.Partition.Cluster(),
 		Topic:      l.Partition.Topic(),
@@ -179,8 +173,21 @@ func (l *Lane) openCall(ctx context.Context, from Pair) (_ *lanev1.Opened, _ lan
 		Routing:    l.Contracts.Fingerprint(),
 		Routes:     l.Contracts.Routes(),
 		Notices:    true,
-	}}})
+	}
+	request := &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: open}}
+	if size := proto.Size(request); size > lanewire.MaxControl {
+		return nil, nil, fatalf("the %d tables of topic %s take %d bytes to describe, and a writer takes %d: give "+
+			"some of its types a topic of their own, or leave columns out", len(open.GetRoutes()), l.Partition.Topic(),
+			size, lanewire.MaxControl)
+	}
+	stream, err := lanev1.NewLaneServiceClient(l.Writers).Lane(ctx, grpc.ForceCodecV2(lanewire.Codec()))
 	if err != nil {
+		return nil, nil, callError(err)
+	}
+	// The call is at a writer that serves. One that has not refused it for a while is there for the other lanes, too.
+	there := time.AfterFunc(accepted, l.Weather.serves)
+	defer there.Stop()
+	if err := stream.Send(request); err != nil {
 		return nil, nil, streamError(stream, err)
 	}
 	for {

@@ -14,8 +14,35 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/waybill-data/waybill/pkg/lanewire"
 	"github.com/waybill-data/waybill/pkg/logging/logtest"
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
+
+// wideContracts are those of a topic whose tables take more to describe than a writer takes.
+type wideContracts struct{ *keyContracts }
+
+func (w wideContracts) Routes() []*lanev1.Route {
+	routes := w.keyContracts.Routes()
+	routes[0].Table = strings.Repeat("t", lanewire.MaxControl)
+	return routes
+}
+
+// A lane whose tables take more to describe than a writer takes is refused before a writer is asked, with what to do.
+func TestOpeningOfTooManyTables(t *testing.T) {
+	conn := opens()
+	l, _ := laneAt(&spot{position: 3, newest: 9}, conn)
+	l.Contracts = wideContracts{l.Contracts.(*keyContracts)}
+	c, err := l.open(t.Context())
+	var fatal *fatalError
+	if c != nil || !errors.As(err, &fatal) ||
+		!strings.Contains(err.Error(), "give some of its types a topic of their own") {
+		t.Errorf("%v, %v", c, err)
+	}
+	if conn.ctx != nil {
+		t.Error("a writer was asked")
+	}
+}
 
 // An opening that comes to nothing says why, leaves its place, and leaves no call behind; a lane is open only when the
 // writer has heard that its checkpoint is durable.

@@ -29,12 +29,12 @@ func TestPausedLane(t *testing.T) {
 			!strings.Contains(s.WaitingFor, "by alice: maintenance") {
 			t.Errorf("paused: %+v, committed %d", s, at)
 		}
-		if p.member.readers != 0 || running("send") != 0 || running("receive") != 0 {
+		if p.member.readers != 0 || running("send") != 0 || running("(*call).receive") != 0 {
 			t.Errorf(
 				"%d readers of the source, %d senders, %d receivers",
 				p.member.readers,
 				running("send"),
-				running("receive"),
+				running("(*call).receive"),
 			)
 		}
 		if cause, _, minute, _ := p.lane.Shares(time.Now()); cause != causes.Paused || minute[causes.Paused] < 0.9 {

@@ -36,7 +36,7 @@ func TestRestingLane(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 			synctest.Wait()
-			if running("send") != 0 || running("(*reading).run") != 0 || running("receive") != 1 {
+			if running("send") != 0 || running("(*reading).run") != 0 || running("(*call).receive") != 1 {
 				t.Errorf("round %d: %d senders and %d readers at rest", round, running("send"),
 					running("(*reading).run"))
 			}

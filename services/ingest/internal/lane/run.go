@@ -47,7 +47,8 @@ func (c *call) begin() {
 	if c.builder.replay.pending == 0 {
 		c.source.skips = c.builder.skips
 	}
-	c.start("receive", func() { receive(c.ctx, c.stream, c.responses) })
+	c.goroutines.Add(1)
+	go c.receive()
 	if c.gone {
 		c.drain("records at the position are gone")
 	} else {
@@ -99,7 +100,7 @@ func (c *call) rest(stopped <-chan struct{}) (over bool, err error) {
 	select {
 	case <-stopped: // run looks
 	case in := <-c.responses:
-		return c.receive(in)
+		return c.respond(in)
 	case <-c.newRecords:
 		c.newRecords = nil
 		c.read()
@@ -119,7 +120,7 @@ func (c *call) wait(stopped <-chan struct{}) (over bool, err error) {
 	select {
 	case <-stopped: // run looks
 	case in := <-c.responses:
-		return c.receive(in)
+		return c.respond(in)
 	case part := <-c.incoming():
 		err = c.receiveChunk(part)
 	case out <- message:
@@ -144,8 +145,8 @@ func (c *call) wait(stopped <-chan struct{}) (over bool, err error) {
 	return false, err
 }
 
-// receive takes a response of the writer, and commits what the last one says.
-func (c *call) receive(in received) (over bool, err error) {
+// respond takes a response of the writer, and commits what the last one says.
+func (c *call) respond(in received) (over bool, err error) {
 	closed, err := c.handle(in)
 	if err != nil || !closed {
 		return false, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
@@ -55,9 +56,7 @@ func (l *Lane) Skip(offset int64, why string) error {
 			"the first offset that is good instead", mostSkips)
 	}
 	skips := make(map[int64]*skip, len(o.skips)+1) // the reader may hold the last one
-	for at, s := range o.skips {
-		skips[at] = s
-	}
+	maps.Copy(skips, o.skips)
 	skips[offset] = &skip{why: why}
 	o.skips = skips
 	o.opensAgain("an operator skips a record")

@@ -21,19 +21,30 @@ type received struct {
 	err      error
 }
 
-// receive hands over what the writer says until the call ends.
-func receive(ctx context.Context, stream laneStream, out chan<- received) {
-	for {
-		response, err := stream.Recv()
-		select {
-		case out <- received{response, err}:
-		case <-ctx.Done():
-			return
-		}
-		if err != nil {
-			return
-		}
+// receive hands over what the writer says next, and leaves what follows to a goroutine like it. Thousands of receivers
+// wait within gRPC, in frames that just fit a stack of 4 KiB; what decodes a message grows it to 8, and a stack that is
+// used as far as this one does not shrink again. So the wait begins on a stack of its own, with no frames of ours
+// around it.
+func (c *call) receive() {
+	defer c.received()
+	response, err := c.stream.Recv()
+	select {
+	case c.responses <- received{response, err}:
+	case <-c.ctx.Done():
+		return
 	}
+	if err == nil {
+		c.goroutines.Add(1)
+		go c.receive()
+	}
+}
+
+// received ends a receiver, and says so if it panics. It is to be deferred.
+func (c *call) received() {
+	if err := caught("receive", recover()); err != nil {
+		c.panicked <- err
+	}
+	c.goroutines.Done()
 }
 
 // idleAfter is how long the sender and the reader of a call stay when there is nothing to do: a lane at rest is its

@@ -8,13 +8,18 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// run is the life of a claim: its lane, until the claim ends and the lane has drained. When it returns, nothing of the
-// claim is committed any more. Thousands of lanes rest below it and serve, so what these do before and after is done
-// elsewhere: it would be on their stacks.
-func (c *claim) run() {
+// run is the life of a claim of a pool: its lane, until the claim ends and the lane has drained. When done is closed,
+// nothing of the claim is committed any more. Thousands of lanes rest below it. A stack shrinks to 4 KiB if less than
+// 1,248 bytes of it are used, which is just about what lanes take: so run is the goroutine's first function, and what
+// it does before and after is done elsewhere.
+func (c *claim) run(pool int) {
 	stop := c.begin()
-	c.serve()
+	c.handle()
+	if c.owned.Err() == nil {
+		c.unserved()
+	}
 	c.finish(stop)
+	c.membership.ended(c, pool)
 }
 
 // begin begins the claim's life, and returns what ends the wait for its drain.
@@ -47,16 +52,8 @@ func (c *claim) finish(stop func()) {
 	c.end(nil)
 }
 
-// serve runs the handler until the claim has ended. A handler that returns or panics before is a fault that must not
-// take the others down.
-func (c *claim) serve() {
-	c.handle()
-	if c.owned.Err() == nil {
-		c.unserved()
-	}
-}
-
-// handle runs the handler, and says so if it panics.
+// handle runs the handler, and says so if it panics. A handler that returns or panics before the claim has ended is a
+// fault that must not take the others down.
 func (c *claim) handle() {
 	defer c.recovered()
 	c.membership.handler(c.owned, c)

@@ -70,7 +70,7 @@ type Kafka struct {
 	Capacity config.Bytes `yaml:"capacity"`
 	// SessionTimeout is how long the group waits for a heartbeat.
 	SessionTimeout config.Duration `yaml:"session_timeout"`
-	// RebalanceTimeout is how long the group waits for members to let go of their partitions.
+	// RebalanceTimeout is how long the group waits for members to give up their partitions.
 	RebalanceTimeout config.Duration `yaml:"rebalance_timeout"`
 	// DrainTimeout is how long a revoked lane may settle and commit. Less than RebalanceTimeout.
 	DrainTimeout config.Duration `yaml:"drain_timeout"`

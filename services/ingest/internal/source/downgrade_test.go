@@ -16,28 +16,11 @@ func TestGroupMovesBackToEagerInTwoSteps(t *testing.T) {
 			t.Parallel()
 			const partitions = 4
 			c := newCluster(t, kfake.SeedTopics(partitions, testTopic))
-			seen := &census{t: t, owners: owners{}, taken: map[int32]int{}}
-			join := func(assignment string) *running {
-				config := testConfig(c.ListenAddrs()...)
-				config.Kafka.Assignment = assignment
-				return seen.follow(start(t, config, false))
-			}
-			wait := func(members ...*running) {
-				t.Helper()
-				eventually(t, "each partition to have an owner", func() bool {
-					return seen.all(partitions, members...)
-				})
-			}
+			_, join, wait := watchGroup(t, partitions, c.ListenAddrs()...)
 			a, b := join(AssignCooperative), join(AssignCooperative)
 			wait(a, b)
 			for _, assignment := range []string{last + ", " + AssignCooperative, last} {
-				for _, old := range []**running{&a, &b} {
-					next := join(assignment)
-					wait(a, b, next)
-					(*old).stop()
-					*old = next
-					wait(a, b)
-				}
+				replace(&a, &b, assignment, join, wait)
 			}
 		})
 	}

@@ -48,7 +48,7 @@ func newFetchers(ctx context.Context, leaders *leaders, config *sarama.Config, r
 	}
 }
 
-// join lets a broker's fetcher fetch for a reader, until leave or until it lets go of the reader. From before the
+// join lets a broker's fetcher fetch for a reader, until leave or until it releases the reader. From before the
 // fetcher looks at the reader, the reader knows whom to wake. A reader that has been closed meanwhile is passed over:
 // its partition may have another one by now.
 func (p *fetchers) join(address string, r *reader) {
@@ -217,7 +217,7 @@ func (f *fetcher) deliver(round *fetchRound) (paced bool) {
 			part.Records.Release(1)
 			continue
 		}
-		delete(round.readers, tp) // one that was let go of is another fetcher's, whatever else the response says
+		delete(round.readers, tp) // one that was released is another fetcher's, whatever else the response says
 		from, _ := r.progress()
 		if err := r.take(part); err != nil {
 			f.release(r, err)
@@ -236,14 +236,14 @@ func (f *fetcher) disconnect() {
 	}
 }
 
-// release lets go of a reader, which looks for a broker by why. One that was closed meanwhile has left by itself.
+// release gives a reader up, which looks for a broker by why. One that was closed meanwhile has left by itself.
 func (f *fetcher) release(r *reader, why error) {
 	if f.pool.leave(r) {
 		f.pool.running.Go(func() { r.follow(why) })
 	}
 }
 
-// releaseAll lets go of all readers.
+// releaseAll releases all readers.
 func (f *fetcher) releaseAll(err error) {
 	f.pool.mu.Lock()
 	readers := make([]*reader, 0, len(f.readers))

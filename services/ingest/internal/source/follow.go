@@ -38,7 +38,7 @@ func (w *want) request(partition int32) kmsg.FetchRequestTopicPartition {
 }
 
 // follow finds the broker that serves the partition and leaves the reader to a fetcher of it. It does not wait for its
-// end, so a reader at rest has no goroutine: a fetcher that lets go of the reader calls follow again, and says why.
+// end, so a reader at rest has no goroutine: a fetcher that releases the reader calls follow again, and says why.
 func (r *reader) follow(why error) {
 	for {
 		since, ok := r.searches(why)
@@ -147,7 +147,7 @@ func (r *reader) wants() (want, bool) {
 	return want{r.topic, r.offset, r.fetch, r.epoch}, !r.paused && r.err == nil
 }
 
-// take takes a response for the partition over. An error lets go of the reader, with what is good before it taken.
+// take takes a response for the partition over. An error releases the reader, with what is good before it taken.
 func (r *reader) take(p *kafkawire.FetchedPartition) error {
 	r.mu.Lock()
 	from, replica := r.offset, r.replica
@@ -166,11 +166,13 @@ func (r *reader) take(p *kafkawire.FetchedPartition) error {
 	result, err := unpack(r.tp, p, from, r.committed)
 	r.newest.Store(p.HighWatermark)
 	r.heard.Store(time.Now().UnixNano())
+	if err == nil {
+		r.trouble.Store(nil) // who sees the records sees no trouble
+	}
 	r.put(result)
 	if err != nil {
 		return r.damaged(result.next, err)
 	}
-	r.trouble.Store(nil)
 	return r.choose(p.PreferredReadReplica)
 }
 

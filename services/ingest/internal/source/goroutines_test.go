@@ -38,7 +38,7 @@ func TestGoroutinesOfAClaim(t *testing.T) {
 		read(t, r, 1)
 	}
 	want := map[string]int{
-		"source.(*membership).begin.func1":                claims,
+		"source.(*claim).run":                             claims,
 		"sarama.(*consumerGroupSession).startClaim.func1": claims,
 		"sarama.(*consumerGroupSession).consume.func1":    claims,
 		"sarama.(*consumerGroupSession).managePartition":  claims,

@@ -32,7 +32,7 @@ func readerOf(t *testing.T, budget *prefetch, batches ...*sarama.RecordBatch) *r
 	return r
 }
 
-// takenApart are the next records, let go again as a lane does.
+// takenApart are the next records, released again as a lane does.
 func takenApart(t *testing.T, r *reader) int {
 	t.Helper()
 	got, err := r.Next(t.Context(), make([]record.Record, 0, 4), time.Time{})

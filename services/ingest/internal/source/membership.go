@@ -228,18 +228,17 @@ func (m *membership) begin(tp topicPartition) *claim {
 	c.alive, c.kill = context.WithCancelCause(m.ctx)
 	m.claims[tp] = c
 	m.committer.admit(tp)
-	m.lanes.Go(func() {
-		c.run()
-		m.ended(c, pool)
-	})
+	m.lanes.Add(1)
+	go c.run(pool)
 	return c
 }
 
-// ended forgets a claim of a pool.
+// ended forgets a claim of a pool: its last goroutine is about to end.
 func (m *membership) ended(c *claim, pool int) {
 	m.mu.Lock()
 	delete(m.claims, c.tp)
 	m.load[pool]--
 	m.mu.Unlock()
 	close(c.done)
+	m.lanes.Done()
 }

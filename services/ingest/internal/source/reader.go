@@ -344,6 +344,17 @@ func (r *reader) Backlog() int64 {
 	return int64(r.count) + max(0, r.newest.Load()-r.offset)
 }
 
+// Passed returns the offset after the last record handed over, and the one before which nothing is left to be handed
+// over: offsets between them hold no record.
+func (r *reader) Passed() (given, passed int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.count > 0 || r.dropped || r.err != nil {
+		return r.given, r.given
+	}
+	return r.given, r.offset
+}
+
 // Close implements lane.Reader. It returns at once; a fetch under way ends by itself, and what it brings is dropped.
 func (r *reader) Close() {
 	r.once.Do(func() {

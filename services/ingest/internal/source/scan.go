@@ -68,6 +68,18 @@ func (sc *Scanner) Spans(ctx context.Context, topic string) ([]Span, error) {
 	return spans, err
 }
 
+// At is the offset of a partition's first record with a Kafka timestamp at or after a moment; -1 when there is none.
+func (sc *Scanner) At(ctx context.Context, topic string, partition int32, moment time.Time) (int64, error) {
+	at, err := retry(ctx, sc, topic, func() (int64, error) {
+		return sc.leaders.offset(ctx, topicPartition{topic, partition}, sarama.Uuid{}, time.Time{}, moment.UnixMilli(),
+			false)
+	})
+	if err != nil {
+		err = explainRead(topic, err)
+	}
+	return at, err
+}
+
 // Scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes
 // alias the fetch; fetched hears where the next fetch begins. It fetches by itself because a sarama consumer does not
 // tell when it is at the end: the last offsets may be a transaction's control records.

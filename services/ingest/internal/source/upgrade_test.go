@@ -72,6 +72,34 @@ func (c *census) all(partitions int, members ...*running) bool {
 	return n == partitions && len(with) == len(members)
 }
 
+// watchGroup starts members of a group by their assignment, and waits until each partition has one owner among them.
+func watchGroup(t *testing.T, partitions int, brokers ...string) (
+	seen *census, join func(assignment string) *running, wait func(members ...*running),
+) {
+	seen = &census{t: t, owners: owners{}, taken: map[int32]int{}}
+	join = func(assignment string) *running {
+		config := testConfig(brokers...)
+		config.Kafka.Assignment = assignment
+		return seen.follow(start(t, config, false))
+	}
+	wait = func(members ...*running) {
+		t.Helper()
+		eventually(t, "each partition to have an owner", func() bool { return seen.all(partitions, members...) })
+	}
+	return seen, join, wait
+}
+
+// replace puts members of another assignment in the place of two, one after the other.
+func replace(a, b **running, assignment string, join func(string) *running, wait func(...*running)) {
+	for _, old := range []**running{a, b} {
+		next := join(assignment)
+		wait(*a, *b, next)
+		(*old).stop()
+		*old = next
+		wait(*a, *b)
+	}
+}
+
 // A group moves from eager to cooperative assignment, member by member, in two steps: first all name both, then the
 // cooperative one alone. At no moment has a partition two owners.
 func TestGroupMovesToCooperativeInTwoSteps(t *testing.T) {
@@ -80,28 +108,12 @@ func TestGroupMovesToCooperativeInTwoSteps(t *testing.T) {
 			t.Parallel()
 			const partitions = 4
 			c := newCluster(t, kfake.SeedTopics(partitions, testTopic))
-			seen := &census{t: t, owners: owners{}, taken: map[int32]int{}}
-			join := func(assignment string) *running {
-				config := testConfig(c.ListenAddrs()...)
-				config.Kafka.Assignment = assignment
-				return seen.follow(start(t, config, false))
-			}
-			wait := func(members ...*running) {
-				t.Helper()
-				eventually(t, "each partition to have an owner",
-					func() bool { return seen.all(partitions, members...) })
-			}
+			seen, join, wait := watchGroup(t, partitions, c.ListenAddrs()...)
 			both := first + ", " + AssignCooperative
 			a, b := join(first), join(first)
 			wait(a, b)
 			for _, assignment := range []string{both, AssignCooperative} {
-				for _, old := range []**running{&a, &b} {
-					next := join(assignment)
-					wait(a, b, next)
-					(*old).stop()
-					*old = next
-					wait(a, b)
-				}
+				replace(&a, &b, assignment, join, wait)
 			}
 			// Now those that stay do so: once the group is even, so that no other rebalance is to come.
 			eventually(t, "the members to have as many each", func() bool {

@@ -100,9 +100,9 @@ func (p *fetchers) readerOf(f *fetcher, tp topicPartition) *reader {
 	return f.readers[tp]
 }
 
-// A fetcher that fails lets go of its readers, but not of one that was closed while the fetch was under way: nobody
+// A fetcher that fails releases its readers, but not of one that was closed while the fetch was under way: nobody
 // looks for another broker for that.
-func TestClosedReaderIsNotLetGo(t *testing.T) {
+func TestClosedReaderIsNotReleased(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	src, pool := poolOf(t, c)
 	budget, _ := newPrefetch(64<<10, 1<<20, 100, 1)

@@ -20,6 +20,8 @@ const SteeringSuffix = "-steering"
 // member of ours to see. It has a client of its own: on that of the commits they would wait for each other. Close it.
 type Words struct {
 	kafka   Kafka
+	name    string         // of the group
+	denied  error          // what a refusal is
 	backlog sync.WaitGroup // calls of sarama's that their callers may have left
 
 	mu      sync.Mutex
@@ -28,10 +30,20 @@ type Words struct {
 }
 
 // NewWords does not connect yet.
-func NewWords(config Config) *Words { return &Words{kafka: config.Kafka} }
+func NewWords(config Config) *Words {
+	return &Words{kafka: config.Kafka, name: config.Kafka.Group + SteeringSuffix, denied: pauses.ErrRefused}
+}
+
+// NewPlan is for what a replay keeps in a group, instead of what operators have said.
+func NewPlan(config Config, group string) *Words {
+	return &Words{kafka: config.Kafka, name: group, denied: ErrPlanRefused}
+}
+
+// ErrPlanRefused says that the plan of a replay may not be read or written.
+var ErrPlanRefused = errors.New("the plan of the replay cannot be kept")
 
 // Group is where they are kept.
-func (w *Words) Group() string { return w.kafka.Group + SteeringSuffix }
+func (w *Words) Group() string { return w.name }
 
 // open returns the client, and counts a call of it.
 func (w *Words) open() (*offsets, error) {
@@ -115,7 +127,7 @@ func (w *Words) refused(err error) error {
 	if errors.As(judge(err), &fault) || errors.As(err, &fault) {
 		return fmt.Errorf(
 			"%w of group %s: %w; grant READ on that group to this principal",
-			pauses.ErrRefused,
+			w.denied,
 			w.Group(),
 			err,
 		)

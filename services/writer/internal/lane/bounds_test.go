@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -45,7 +47,7 @@ func TestOutOfBounds(t *testing.T) {
 		},
 		"a control message of megabytes": {
 			[]any{&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Topic: strings.Repeat("t",
-				lanewire.MaxControl)}}}}, "at most 2097152",
+				lanewire.MaxControl)}}}}, "at most 1048576 when it is no append",
 		},
 		"too many offsets at once": {[]any{leftOut(0, maxLeftOut+1)}, "has 10001 offsets, at most 10000"},
 		"too many offsets that wait": {[]any{
@@ -94,6 +96,27 @@ func TestOutOfBounds(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A table of as many columns as BigQuery takes fits into the first message of a lane twice over, with long names.
+func TestTheLargestTableFits(t *testing.T) {
+	d := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
+	for i := range maxColumns {
+		d.Field = append(d.Field, &descriptorpb.FieldDescriptorProto{
+			Name:   proto.String(fmt.Sprintf("a_column_with_a_long_name_%05d", i)),
+			Number: proto.Int32(int32(i + 1)), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+			Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(),
+		})
+	}
+	open := &lanev1.Open{Group: "g", Topic: "t", Routes: []*lanev1.Route{
+		{Table: "t", Row: &lanev1.Route_Descriptor_{Descriptor_: d}},
+	}}
+	if err := checkOpen(open); err != nil {
+		t.Error(err)
+	}
+	if size := proto.Size(open); 2*size > lanewire.MaxControl {
+		t.Errorf("%d bytes, of %d", size, lanewire.MaxControl)
 	}
 }
 

@@ -344,19 +344,15 @@ func TestTheBudgetCountsToTheLastWhoWaits(t *testing.T) {
 func TestReliefCountsFromTheFirstWhoWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, began := NewBudget(10), time.Now()
-		var relieved time.Duration
-		b.relieve = func() {
-			if relieved == 0 {
-				relieved = time.Since(began)
-			}
-		}
+		var relieved atomic.Int64
+		b.relieve = func() { relieved.CompareAndSwap(0, int64(time.Since(began))) }
 		b.charge(10, nil)
 		b.wait(nil)
 		time.Sleep(patience * 3 / 5)
 		b.charge(6, nil)
 		time.Sleep(patience)
-		if relieved != patience {
-			t.Errorf("relief after %v, want %v", relieved, patience)
+		if after := time.Duration(relieved.Load()); after != patience {
+			t.Errorf("relief after %v, want %v", after, patience)
 		}
 		b.release(10)
 		time.Sleep(2 * patience) // the alarm ends

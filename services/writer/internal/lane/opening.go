@@ -70,6 +70,9 @@ func (l *lane) takeOpen(open *lanev1.Open) error {
 	if err := checkOpen(open); err != nil {
 		return err
 	}
+	if err := l.mayCarry(l.ctx, open, nil); err != nil {
+		return err
+	}
 	l.first.Stop()
 	l.open = open
 	l.log = l.service.Log.With("group", open.GetGroup(), "topic", open.GetTopic(), "partition", open.GetPartition())
@@ -114,6 +117,9 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 	if err := c.Verify(place); err != nil {
 		return nil, fatal("%v: going on could lose or repeat rows. Commit the position and metadata that belong "+
 			"together, or start anew: %s", err, startAnew(open))
+	}
+	if err := l.mayCarry(ctx, open, c.Tables); err != nil {
+		return nil, err
 	}
 	for i := range c.Tables {
 		if t := &c.Tables[i]; t.Stream != "" && !strings.HasPrefix(t.Stream, t.Name+"/streams/") {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/waybill-data/waybill/pkg/access"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -38,6 +39,8 @@ type Tables struct {
 
 	// Comparer is BigQuery. Required.
 	Comparer Comparer
+	// Project and Dataset are those of tables whose route names none.
+	Project, Dataset string
 
 	turns     chan struct{}
 	makeTurns sync.Once
@@ -68,6 +71,13 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 		if err != nil {
 			return nil, invalid("routes[%d]%v", i, err)
 		}
+	}
+	caller, tables := access.CallerOf(ctx), make([]string, len(routes))
+	for i, route := range routes {
+		tables[i] = route.GetTable()
+	}
+	if err := denied(caller, caller.MayTouch(tables, access.FullTable(t.Project, t.Dataset))); err != nil {
+		return nil, err
 	}
 	out := &lanev1.DiffResponse{Tables: make([]*lanev1.TableDiff, len(routes))}
 	group, ctx := errgroup.WithContext(ctx)

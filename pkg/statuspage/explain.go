@@ -1,0 +1,78 @@
+package statuspage
+
+import (
+	"bytes"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"google.golang.org/grpc/status"
+
+	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
+)
+
+// Explains adds a screen to a status page that follows one record: /explain?record=TOPIC/PARTITION/OFFSET.
+func Explains(page http.Handler, records adminv1.RecordServiceServer) http.Handler {
+	e := &explainPage{records: records, templates: parse()}
+	mux := http.NewServeMux()
+	mux.Handle("/", page)
+	mux.HandleFunc("GET /explain", e.serve)
+	return mux
+}
+
+type explainPage struct {
+	records   adminv1.RecordServiceServer
+	templates *template.Template
+}
+
+// explained is what the template shows.
+type explained struct {
+	Record string
+	// Error is why nothing is known; Said what became of the record. Neither while none is named.
+	Error string
+	Said  *adminv1.ExplainResponse
+}
+
+func (e *explainPage) serve(w http.ResponseWriter, r *http.Request) {
+	out := &explained{Record: strings.TrimSpace(r.URL.Query().Get("record"))}
+	code := http.StatusOK
+	if out.Record != "" {
+		request, ok := placeOf(out.Record)
+		if !ok {
+			code, out.Error = http.StatusBadRequest, "write topic/partition/offset, for example orders/3/125"
+		} else if said, err := e.records.Explain(r.Context(), request); err != nil {
+			code, out.Error = http.StatusNotFound, status.Convert(err).Message()
+		} else {
+			out.Said = said
+		}
+	}
+	var main, all bytes.Buffer
+	err := e.templates.ExecuteTemplate(&main, "explain", out)
+	if err == nil {
+		err = e.templates.ExecuteTemplate(&all, "layout", map[string]any{
+			"Title": "One record", "Main": template.HTML(main.String()), //nolint:gosec // made by a template
+			"Path": r.URL.Path, "Version": assets, "Live": "",
+		})
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	secure(w)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(code)
+	w.Write(all.Bytes()) //nolint:errcheck // The reader went away.
+}
+
+// placeOf reads topic/partition/offset; names of topics have no slash.
+func placeOf(text string) (*adminv1.ExplainRequest, bool) {
+	topic, rest, _ := strings.Cut(text, "/")
+	p, o, _ := strings.Cut(rest, "/")
+	partition, err1 := strconv.ParseInt(p, 10, 32)
+	offset, err2 := strconv.ParseInt(o, 10, 64)
+	if topic == "" || err1 != nil || err2 != nil || partition < 0 || offset < 0 {
+		return nil, false
+	}
+	return &adminv1.ExplainRequest{Topic: topic, Partition: int32(partition), Offset: offset}, true
+}

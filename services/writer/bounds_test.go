@@ -1,0 +1,47 @@
+package writer
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// A writer says to each connection how many calls it may have open, and how large the metadata of a call may be: gRPC
+// holds clients to that, and ends those that do not keep to it.
+func TestThePortSaysItsBounds(t *testing.T) {
+	const calls = 17
+	conn, stop, ran := start(t, func(c *Config) { c.GRPC.CallsPerConnection = calls })
+	raw, err := new(net.Dialer).DialContext(t.Context(), "tcp", conn.Target())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	if err := raw.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	// The preface of HTTP/2, and SETTINGS that say nothing (RFC 9113, sections 3.4 and 6.5).
+	const greeting = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+	if _, err := io.WriteString(raw, greeting); err != nil {
+		t.Fatal(err)
+	}
+	var header [9]byte
+	if _, err := io.ReadFull(raw, header[:]); err != nil || header[3] != 4 {
+		t.Fatalf("the first frame is of type %d: %v", header[3], err)
+	}
+	body := make([]byte, int(header[0])<<16|int(header[1])<<8|int(header[2]))
+	if _, err := io.ReadFull(raw, body); err != nil {
+		t.Fatal(err)
+	}
+	said := map[uint16]uint32{}
+	for ; len(body) >= 6; body = body[6:] {
+		said[binary.BigEndian.Uint16(body)] = binary.BigEndian.Uint32(body[2:])
+	}
+	const maxConcurrentStreams, maxHeaderListSize = 3, 6
+	if said[maxConcurrentStreams] != calls || said[maxHeaderListSize] != 64<<10 {
+		t.Errorf("settings %v", said)
+	}
+	stop()
+	finished(t, ran)
+}
