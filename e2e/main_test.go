@@ -17,13 +17,13 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	os.Exit(run(m))
 }
 
 // together has one test more beside the others than there are processors, unless -parallel says how many: these tests
 // wait for processes, not for their own work. Two at a time left two processors idle for 42 % of the time.
 func together() error {
-	flag.Parse()
 	asked := false
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
 	if asked {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,8 +85,10 @@ func TestReplay(t *testing.T) {
 	}
 	ends := map[int64]int64{}
 	for p, of := range plan.Ranges {
-		var n int64
-		fmt.Sscan(p, &n)
+		n, err := strconv.ParseInt(p, 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
 		ends[n] = of.To
 	}
 	// It dies three times while rows go out, and others come meanwhile.

@@ -93,7 +93,7 @@ var standings = map[string]standing{
 	},
 	"filtered": {
 		table: schemaWith(""), filter: "kafka_offset < 5",
-		says:  []string{"row access policies: some. Appending heeds none"}, query: "COUNT(*)", want: 20.0,
+		says: []string{"row access policies: some. Appending heeds none"}, query: "COUNT(*)", want: 20.0,
 	},
 	"a_view": {
 		table: `"view": {"query": "SELECT 1 AS event_id", "useLegacySql": false}`,

@@ -191,7 +191,7 @@ func TestComposeTraces(t *testing.T) {
 	strict(t, "docker-compose.yml", &c)
 	to := regexp.MustCompile(`WAYBILL_TRACES=(\w+):4317 docker compose --profile (\w+) `).
 		FindStringSubmatch(page(t, "docker-compose.yml"))
-	if to == nil || !slices.Equal(c.Services[to[1]].Profiles, []string{to[2]}) {
+	if len(to) != 3 || !slices.Equal(c.Services[to[1]].Profiles, []string{to[2]}) {
 		t.Fatalf("the head sends traces to %q", to)
 	}
 	for _, service := range []string{"ingest", "writer"} {

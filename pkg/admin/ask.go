@@ -21,8 +21,8 @@ const (
 )
 
 // Ask asks the process that serves its admin port at this address on this machine, by TLS unless secure is nil. Nil is
-// yes; else the error is the process's reason, or that nobody answers. It is for the health commands of images without a
-// shell.
+// yes; else the error is the process's reason, or that nobody answers. It is for the health commands of images that
+// have no shell.
 func Ask(ctx context.Context, listen string, secure *tls.Config, q Question) (err error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {

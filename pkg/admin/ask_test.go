@@ -31,7 +31,8 @@ func TestAsk(t *testing.T) {
 		if err := Ask(t.Context(), at, nil, IsLive); err != nil {
 			t.Errorf("alive at %s: %v", at, err)
 		}
-		if err := Ask(t.Context(), at, nil, IsReady); err == nil || err.Error() != "not ready: topic orders is refused" {
+		err := Ask(t.Context(), at, nil, IsReady)
+		if err == nil || err.Error() != "not ready: topic orders is refused" {
 			t.Errorf("ready at %s: %v", at, err)
 		}
 	}

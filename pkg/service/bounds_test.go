@@ -120,7 +120,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
+		t.Cleanup(func() { _ = c.Close() })
 	}
 	var open, peak atomic.Int64
 	ended := make(chan error, all)
@@ -138,7 +138,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 				ended <- c.Close()
 			}()
 		} else {
-			defer c.Close()
+			t.Cleanup(func() { _ = c.Close() })
 		}
 	}
 	if peak.Load() != most {

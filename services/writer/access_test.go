@@ -213,7 +213,7 @@ func TestViewersDoNotAct(t *testing.T) {
 			t.Fatal(err)
 		}
 		transport := &http.Transport{TLSClientConfig: secure}
-		defer transport.CloseIdleConnections()
+		t.Cleanup(transport.CloseIdleConnections)
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			r, err := http.NewRequestWithContext(t.Context(), method, "https://"+adminAt+"/act?do=pause", nil)
 			if err != nil {

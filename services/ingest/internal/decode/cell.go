@@ -55,7 +55,7 @@ func (c *Cell) AppendText(dst, text []byte, t *Taken) (_ []byte, reason string) 
 
 // AppendNumber appends the value that a whole number becomes, as AppendText does.
 func (c *Cell) AppendNumber(dst []byte, v int64, t *Taken) (_ []byte, reason string) {
-	row := dst
+	var row []byte
 	switch {
 	case c.IsMoment():
 		micros, ok, before := c.OfNumber(v)

@@ -177,7 +177,7 @@ func (m *machine) passItems(s *skipped, src []byte, p, depth int) (next int, rea
 
 // passScalar reads past a value without parts.
 func passScalar(t *typ, src []byte, p int) (next int, reason string) {
-	size := 0
+	var size int
 	switch t.kind {
 	case kindString, kindBytes:
 		_, next, reason = sized(src, p)
