@@ -31,6 +31,8 @@ const newYear = `, "defaultValueExpression": "TIMESTAMP '2026-01-01 00:00:00+00'
 type standing struct {
 	// table is its definition but for its name, contract what its contract says beside topic and table.
 	table, contract string
+	// filter is that of a row access policy, if it has one.
+	filter string
 	// says are parts of the diff's output.
 	says []string
 	// refused is what the lane says that cannot go on. sees are rows that a query of the table finds, else.
@@ -89,6 +91,10 @@ var standings = map[string]standing{
 			"policyTags": {"names": ["projects/p/locations/us/taxonomies/1/policyTags/2"]}}`),
 		says: []string{"columns with policy tags or data policies: note"}, query: "COUNTIF(note IS NULL)", want: 20.0,
 	},
+	"filtered": {
+		table: schemaWith(""), filter: "kafka_offset < 5",
+		says:  []string{"row access policies: some. Appending heeds none"}, query: "COUNT(*)", want: 20.0,
+	},
 	"a_view": {
 		table: `"view": {"query": "SELECT 1 AS event_id", "useLegacySql": false}`,
 		says:  []string{"REFUSED: it is a view"}, refused: "it is a view",
@@ -129,6 +135,13 @@ func TestTablesThatExist(t *testing.T) {
 		body := `{"tableReference": {"tableId": "` + name + `"}, ` + s.table + `}`
 		if code := w.bigQuery(http.MethodPost, "datasets/waybill/tables", body); code != http.StatusOK {
 			t.Fatalf("%s: status %d", name, code)
+		}
+		if s.filter != "" {
+			body := fmt.Sprintf(`{"rowAccessPolicyReference": {"policyId": "some"}, "filterPredicate": %q}`, s.filter)
+			if code := w.bigQuery(http.MethodPost, "datasets/waybill/tables/"+name+"/rowAccessPolicies",
+				body); code != http.StatusOK {
+				t.Fatalf("%s: status %d", name, code)
+			}
 		}
 		for i := range 20 {
 			client.Produce(w.ctx, &kgo.Record{Topic: name, Value: fmt.Appendf(nil, `{"n": %d}`, i)}, nil)

@@ -29,7 +29,9 @@ type secured struct {
 	ctx   context.Context
 	admin *kadm.Client
 
-	plaintext, sasl, tls, oauth string
+	plaintext, sasl, tls, oauth, jwks string
+	// keys signs the tokens that the listener jwks takes.
+	keys *keys
 	// trusted is who signs the certificates that the TLS listener takes, and its own.
 	trusted *tlstest.Authority
 	dir     string
@@ -38,12 +40,13 @@ type secured struct {
 var securedProperties = template.Must(template.New("secured.properties").Parse(`# Written by the tests.
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://{{.Plaintext}},SASL_PLAINTEXT://{{.SASL}},SSL://{{.TLS}},OAUTH://{{.OAuth}},\
+listeners=PLAINTEXT://{{.Plaintext}},SASL_PLAINTEXT://{{.SASL}},SSL://{{.TLS}},OAUTH://{{.OAuth}},JWKS://{{.JWKS}},\
   CONTROLLER://{{.Controller}}
-advertised.listeners=PLAINTEXT://{{.Plaintext}},SASL_PLAINTEXT://{{.SASL}},SSL://{{.TLS}},OAUTH://{{.OAuth}}
+advertised.listeners=PLAINTEXT://{{.Plaintext}},SASL_PLAINTEXT://{{.SASL}},SSL://{{.TLS}},OAUTH://{{.OAuth}},\
+  JWKS://{{.JWKS}}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,OAUTH:SASL_PLAINTEXT,\
-  CONTROLLER:PLAINTEXT
+  JWKS:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.quorum.voters=1@{{.Controller}}
 log.dirs={{.Dir}}
 num.network.threads=2
@@ -64,6 +67,16 @@ listener.name.oauth.sasl.enabled.mechanisms=OAUTHBEARER
 listener.name.oauth.oauthbearer.sasl.jaas.config=\
   org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
 listener.name.oauth.oauthbearer.connections.max.reauth.ms=2000
+listener.name.jwks.sasl.enabled.mechanisms=OAUTHBEARER
+listener.name.jwks.oauthbearer.sasl.jaas.config=\
+  org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
+listener.name.jwks.oauthbearer.sasl.server.callback.handler.class=\
+  org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler
+# Without this one Kafka 4.1.1 takes tokens whatever their signature is.
+sasl.oauthbearer.jwt.validator.class=org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator
+sasl.oauthbearer.jwks.endpoint.url={{.Keys}}
+sasl.oauthbearer.expected.issuer={{.Issuer}}
+sasl.oauthbearer.expected.audience={{.Audience}}
 ssl.client.auth=required
 ssl.keystore.type=PEM
 ssl.keystore.location={{.Store}}
@@ -76,13 +89,13 @@ func newSecured(t *testing.T) *secured {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
-	addresses, err := stack.Addresses(5)
+	addresses, err := stack.Addresses(6)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &secured{
 		t: t, ctx: ctx, dir: t.TempDir(), trusted: tlstest.NewAuthority(t), plaintext: addresses[0], sasl: addresses[1],
-		tls: addresses[2], oauth: addresses[4],
+		tls: addresses[2], oauth: addresses[4], jwks: addresses[5], keys: newKeys(t),
 	}
 	files := tlstest.Files(t)
 	tlstest.Renew(t, files, s.trusted, s.trusted)
@@ -91,7 +104,8 @@ func newSecured(t *testing.T) *secured {
 	err = securedProperties.Execute(&b, map[string]string{
 		"Plaintext": s.plaintext, "SASL": s.sasl, "TLS": s.tls, "Controller": addresses[3], "Dir": filepath.Join(s.dir,
 			"data"),
-		"Store": store, "CA": files.CA, "OAuth": s.oauth,
+		"Store": store, "CA": files.CA, "OAuth": s.oauth, "JWKS": s.jwks, "Keys": s.keys.url, "Issuer": tokenIssuer,
+		"Audience": tokenAudience,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -102,8 +116,10 @@ func newSecured(t *testing.T) *secured {
 		t.Fatal(err)
 	}
 	broker := &stack.Process{
-		Name: "secured", Path: java, Args: c.args("256m", "kafka.Kafka", c.configs[0]), Log: filepath.Join(s.dir,
-			"broker.log"),
+		Name: "secured", Path: java, Log: filepath.Join(s.dir, "broker.log"),
+		// Kafka asks no address that is not named here.
+		Args: append([]string{"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=" + s.keys.url},
+			c.args("256m", "kafka.Kafka", c.configs[0])...),
 	}
 	if err := broker.Start(); err != nil {
 		t.Fatal(err)
@@ -195,6 +211,7 @@ func TestCheckOfASecuredBroker(t *testing.T) {
 	t.Run("rights", func(t *testing.T) { checkRights(t, s) })
 	t.Run("listeners", func(t *testing.T) { checkListeners(t, s) })
 	t.Run("tokens", func(t *testing.T) { checkTokens(t, s) })
+	t.Run("signed", func(t *testing.T) { checkSignedTokens(t, s) })
 	t.Run("members", func(t *testing.T) { checkMembers(t, s) })
 }
 

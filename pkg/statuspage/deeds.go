@@ -127,7 +127,8 @@ var deeds = map[string]deed{
 	"letters": {"Replay dead letters", "Replay", []field{
 		{"topic", "Topic", "", ""},
 		{"of", "Their reason", "undecodable, unknown_type, refused or skipped; empty: any", ""},
-		{"contract", "Contract", "empty: any", ""}, ofPartition,
+		{"contract", "Contract", "empty: any", ""},
+		ofPartition,
 		{"limit", "At most", "records", "1000"},
 	}, replayLetters},
 }

@@ -33,7 +33,8 @@ func ParseView(sql string) (view *View, err error) {
 	p.next()
 	v := &View{Replace: p.accept("OR", "REPLACE")}
 	if !p.accept("VIEW") {
-		p.fail("The sandbox creates views only; it does not support CREATE %s", strings.ToUpper(p.peek().text))
+		p.fail("The sandbox creates views and row access policies only; it does not support CREATE %s",
+			strings.ToUpper(p.peek().text))
 	}
 	v.IfMissing = p.accept("IF", "NOT", "EXISTS")
 	v.Name = strings.Join(p.tablePath(), ".")

@@ -71,16 +71,13 @@ func (a *api) run(ctx context.Context, request query.Request, reference *bq.JobR
 	if config == nil {
 		config = &bq.JobConfigurationQuery{Query: request.SQL}
 	}
-	view, err := query.ParseView(request.SQL)
+	kind, err := a.define(request)
 	if err != nil {
 		return nil, err
 	}
-	if view != nil {
+	if kind != "" {
 		done := &job{def: a.done(reference, &bq.JobConfiguration{JobType: "QUERY", Query: config}, begin)}
-		done.def.Statistics.Query = &bq.JobStatistics2{StatementType: "CREATE_VIEW"}
-		if err := a.createView(view, request); err != nil {
-			return nil, err
-		}
+		done.def.Statistics.Query = &bq.JobStatistics2{StatementType: kind}
 		return done, a.jobs.add(done)
 	}
 	statement, err := a.Engine.Prepare(request)
@@ -99,6 +96,22 @@ func (a *api) run(ctx context.Context, request query.Request, reference *bq.JobR
 	done.def = a.done(reference, &bq.JobConfiguration{JobType: "QUERY", Query: config}, begin)
 	done.def.Statistics.Query = &bq.JobStatistics2{StatementType: "SELECT", Schema: row.Schema(statement.Columns)}
 	return done, a.jobs.add(done)
+}
+
+// define runs a statement that defines something, and says of which type it is; empty for a query.
+func (a *api) define(request query.Request) (kind string, err error) {
+	policy, err := query.ParsePolicy(request.SQL)
+	if err != nil {
+		return "", err
+	}
+	if policy != nil {
+		return a.runPolicy(policy, request)
+	}
+	view, err := query.ParseView(request.SQL)
+	if view == nil || err != nil {
+		return "", err
+	}
+	return "CREATE_VIEW", a.createView(view, request)
 }
 
 // page is a page of a job's results as jobs.query and jobs.getQueryResults give it.

@@ -43,6 +43,9 @@ type Handler struct {
 	api *api
 }
 
+// policies is where the row access policies of a table are.
+const policies = "/projects/{project}/datasets/{dataset}/tables/{table}/rowAccessPolicies"
+
 // New makes a Handler.
 func New(cfg Config) (*Handler, error) {
 	if cfg.Location == "" {
@@ -55,18 +58,23 @@ func New(cfg Config) (*Handler, error) {
 	a := &api{Config: cfg, jobs: jobs, uploads: &uploads{dir: cfg.Dir}}
 	mux := http.NewServeMux()
 	for pattern, serve := range map[string]func(*http.Request) (any, error){
-		"GET /projects/{project}/datasets":                                     a.listDatasets,
-		"POST /projects/{project}/datasets":                                    a.insertDataset,
-		"GET /projects/{project}/datasets/{dataset}":                           a.getDataset,
-		"PATCH /projects/{project}/datasets/{dataset}":                         a.patchDataset,
-		"PUT /projects/{project}/datasets/{dataset}":                           a.updateDataset,
-		"DELETE /projects/{project}/datasets/{dataset}":                        a.deleteDataset,
-		"GET /projects/{project}/datasets/{dataset}/tables":                    a.listTables,
-		"POST /projects/{project}/datasets/{dataset}/tables":                   a.insertTable,
-		"GET /projects/{project}/datasets/{dataset}/tables/{table}":            a.getTable,
-		"PATCH /projects/{project}/datasets/{dataset}/tables/{table}":          a.patchTable,
-		"PUT /projects/{project}/datasets/{dataset}/tables/{table}":            a.updateTable,
-		"DELETE /projects/{project}/datasets/{dataset}/tables/{table}":         a.deleteTable,
+		"GET /projects/{project}/datasets":                             a.listDatasets,
+		"POST /projects/{project}/datasets":                            a.insertDataset,
+		"GET /projects/{project}/datasets/{dataset}":                   a.getDataset,
+		"PATCH /projects/{project}/datasets/{dataset}":                 a.patchDataset,
+		"PUT /projects/{project}/datasets/{dataset}":                   a.updateDataset,
+		"DELETE /projects/{project}/datasets/{dataset}":                a.deleteDataset,
+		"GET /projects/{project}/datasets/{dataset}/tables":            a.listTables,
+		"POST /projects/{project}/datasets/{dataset}/tables":           a.insertTable,
+		"GET /projects/{project}/datasets/{dataset}/tables/{table}":    a.getTable,
+		"PATCH /projects/{project}/datasets/{dataset}/tables/{table}":  a.patchTable,
+		"PUT /projects/{project}/datasets/{dataset}/tables/{table}":    a.updateTable,
+		"DELETE /projects/{project}/datasets/{dataset}/tables/{table}": a.deleteTable,
+		"GET " + policies:                                                      a.listPolicies,
+		"POST " + policies:                                                     a.insertPolicy,
+		"GET " + policies + "/{policy}":                                        a.getPolicy,
+		"PUT " + policies + "/{policy}":                                        a.updatePolicy,
+		"DELETE " + policies + "/{policy}":                                     a.deletePolicy,
 		"POST /projects/{project}/datasets/{dataset}/tables/{table}":           a.tablePermissions,
 		"POST /projects/{project}/datasets/{dataset}/tables/{table}/insertAll": a.insertAll,
 		"GET /projects/{project}/datasets/{dataset}/tables/{table}/data":       a.listRows,

@@ -13,18 +13,9 @@ import (
 
 // createView runs CREATE VIEW.
 func (a *api) createView(v *query.View, request query.Request) error {
-	ref := &bq.TableReference{ProjectId: request.Project, DatasetId: request.Dataset}
-	parts := strings.Split(v.Name, ".")
-	ref.TableId = parts[len(parts)-1]
-	if len(parts) > 1 {
-		ref.DatasetId = parts[len(parts)-2]
-	}
-	if len(parts) > 2 {
-		ref.ProjectId = strings.Join(parts[:len(parts)-2], ".")
-	}
-	if ref.DatasetId == "" {
-		return badRequest("Table name \"" + v.Name +
-			"\" missing dataset while no default dataset is set in the request.")
+	ref, err := referenceOf(v.Name, request)
+	if err != nil {
+		return err
 	}
 	def := &bq.Table{TableReference: ref, View: &bq.ViewDefinition{Query: v.Query}}
 	if err := a.prepareView(def); err != nil {
@@ -42,8 +33,26 @@ func (a *api) createView(v *query.View, request query.Request) error {
 			}
 		}
 	}
-	_, err := a.Store.CreateTable(def)
+	_, err = a.Store.CreateTable(def)
 	return err
+}
+
+// referenceOf is the table of a path in a statement, completed by what the request says.
+func referenceOf(path string, request query.Request) (*bq.TableReference, error) {
+	ref := &bq.TableReference{ProjectId: request.Project, DatasetId: request.Dataset}
+	parts := strings.Split(path, ".")
+	ref.TableId = parts[len(parts)-1]
+	if len(parts) > 1 {
+		ref.DatasetId = parts[len(parts)-2]
+	}
+	if len(parts) > 2 {
+		ref.ProjectId = strings.Join(parts[:len(parts)-2], ".")
+	}
+	if ref.DatasetId == "" {
+		return nil, badRequest("Table name \"" + path +
+			"\" missing dataset while no default dataset is set in the request.")
+	}
+	return ref, nil
 }
 
 // prepareView checks a view's query, and fills in the columns that follow from it.

@@ -37,6 +37,8 @@ type Table struct {
 	streams []*Stream // by creation
 	byID    map[string]*Stream
 	dropped bool
+	// policies are the row access policies, oldest first.
+	policies []*bq.RowAccessPolicy
 }
 
 // hidden is an update of the schema: until the time given the Storage Write API sees the columns of before.
@@ -94,7 +96,7 @@ func (s *Store) loadTable(dir string) (*Table, error) {
 	slices.SortStableFunc(t.streams, func(a, b *Stream) int {
 		return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
 	})
-	if err := t.loadCommits(); err != nil {
+	if err := errors.Join(t.loadCommits(), t.loadPolicies()); err != nil {
 		return nil, err
 	}
 	return t, nil

@@ -116,11 +116,13 @@ func TestContractsOfTheField(t *testing.T) {
 		{"j_umbrella", "", nil, `alternatives of the schema have it with different types, long and string`, 1},
 		{
 			"j_umbrella", "columns: {size: {type: JSON}}",
-			[]string{`{"lunch":"soup","size":2,"snow":null}`, `{"lunch":null,"size":"deep","snow":0.5}`}, "", 0,
+			[]string{`{"lunch":"soup","size":2,"snow":null}`, `{"lunch":null,"size":"deep","snow":0.5}`},
+			"", 0,
 		},
 		{
 			"j_connectjson", "payload_path: payload",
-			[]string{`{"id":1,"at":"2026-02-28 13:05:00.25 UTC","note":null}`, `null`}, "", 0,
+			[]string{`{"id":1,"at":"2026-02-28 13:05:00.25 UTC","note":null}`, `null`},
+			"", 0,
 		},
 		{
 			"j_connectdec", "", []string{`{"a":"1.23","i":null}`, `{"a":"12345678901234567000","i":5}`}, "", 0,

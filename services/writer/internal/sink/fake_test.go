@@ -54,6 +54,8 @@ type fakeBigQuery struct {
 	patched func()
 	// grants are the permissions that testIamPermissions finds.
 	grants []string
+	// policies is the response of rowAccessPolicies.list; empty: it is denied.
+	policies string
 }
 
 type fakeStream struct {
@@ -293,6 +295,12 @@ func (f *fakeBigQuery) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		f.tables[key] = body
 		write(body)
+	case strings.HasSuffix(table, "/rowAccessPolicies"):
+		if f.policies == "" {
+			fail(403, "accessDenied")
+			return
+		}
+		write([]byte(f.policies))
 	case f.tables[dataset+"/"+table] == nil:
 		fail(404, "notFound")
 	case r.Method == http.MethodPatch:

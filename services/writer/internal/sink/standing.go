@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,6 +59,23 @@ func remarks(table *bq.Table, route *lanev1.Route) (all []string) {
 			strings.Join(c.PrimaryKey.Columns, ", "))
 	}
 	return all
+}
+
+// policies is a remark on the row access policies of a table, where there are any. Listing them needs a right of its
+// own (bigquery.rowAccessPolicies.list), which appending does not: where they cannot be listed, nothing is said.
+func (s *Sink) policies(ctx context.Context, id tableID) (all []string) {
+	found, err := s.raw.RowAccessPolicies.List(id.project, id.dataset, id.table).Context(ctx).Do()
+	if err != nil || len(found.RowAccessPolicies) == 0 {
+		return nil
+	}
+	var names []string
+	for _, policy := range found.RowAccessPolicies {
+		if policy.RowAccessPolicyReference != nil {
+			names = append(names, policy.RowAccessPolicyReference.PolicyId)
+		}
+	}
+	return []string{"row access policies: " + list(names) + ". Appending heeds none; who reads sees the rows that " +
+		"they grant, and none without a grant"}
 }
 
 // policed are the paths of columns that not everybody may read.

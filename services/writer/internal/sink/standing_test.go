@@ -142,9 +142,22 @@ func TestTableRemarks(t *testing.T) {
 			Column: "ID", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_SHORTER, Have: "STRING(10)", Want: "STRING",
 		}},
 	}
-	got, err := s.Diff(deadline(t), route)
-	if diff := cmp.Diff(want, got, protocmp.Transform()); err != nil || diff != "" {
-		t.Errorf("%v %s", err, diff)
+	// Row access policies are told where they may be listed, and are no reason for anything where not.
+	for policies, remark := range map[string]string{
+		"": "", "{}": "",
+		`{"rowAccessPolicies": [{"rowAccessPolicyReference": {"policyId": "eu"}},
+			{"rowAccessPolicyReference": {"policyId": "us"}}]}`: "row access policies: eu, us. Appending heeds none; " +
+			"who reads sees the rows that they grant, and none without a grant",
+	} {
+		fake.policies = policies
+		want := proto.CloneOf(want)
+		if remark != "" {
+			want.Remarks = append(want.Remarks, remark)
+		}
+		got, err := s.Diff(deadline(t), route)
+		if diff := cmp.Diff(want, got, protocmp.Transform()); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
 	}
 	if _, err := s.Table(deadline(t), route); err != nil {
 		t.Error(err)

@@ -303,6 +303,9 @@ func (s *Sink) Diff(ctx context.Context, route *lanev1.Route) (*lanev1.TableDiff
 		diff.Layout, diff.Obstacle = layoutOf(table), obstacle(table)
 		diff.Remarks = remarks(table, route)
 	}
+	if diff.Exists && diff.Obstacle == "" {
+		diff.Remarks = append(diff.Remarks, s.policies(ctx, id)...)
+	}
 	for i := range found {
 		if diff.Obstacle != "" {
 			break // its columns are not the reason

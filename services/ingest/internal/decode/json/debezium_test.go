@@ -65,13 +65,16 @@ func TestComposed(t *testing.T) {
 		{debeziumVariable, nil, `{"value":"MDk=","scale":null}`, `!a decimal has both its value and its scale`},
 		{debeziumVariable, nil, `null`, ``},
 		{
-			debeziumVariable, decode.Columns{"x": {Type: decode.Numeric, Precision: 5, Scale: 1}},
+			debeziumVariable,
+			decode.Columns{"x": {Type: decode.Numeric, Precision: 5, Scale: 1}},
 			`{"scale":2,"value":"MDk="}`, `!x at 5: "123.45" does not fit`,
 		},
 		{debeziumVariable, decode.Columns{"x": {Type: decode.Float}}, `{"scale":2,"value":"MDk="}`, `x:123.45`},
 		{debeziumVariable, decode.Columns{"x": {Type: decode.String}}, `{"scale":2,"value":"MDk="}`, `x:"123.45"`},
 		{
-			debeziumVariable, decode.Columns{"x": {Type: decode.Record}}, `{"scale":2,"value":"MDk="}`,
+			debeziumVariable,
+			decode.Columns{"x": {Type: decode.Record}},
+			`{"scale":2,"value":"MDk="}`,
 			`x:{scale:2 value:"MDk="}`,
 		},
 		{
@@ -80,12 +83,15 @@ func TestComposed(t *testing.T) {
 		},
 		{debeziumVariable, shape, ``, `?a decimal does not become GEOGRAPHY`},
 		{
-			debeziumPoint, decode.Columns{"x": {Type: decode.Numeric}}, ``,
+			debeziumPoint,
+			decode.Columns{"x": {Type: decode.Numeric}},
+			``,
 			`?a place becomes one of [GEOGRAPHY], and not NUMERIC`,
 		},
 		{avroGeometry, shape, `{` + point + `,"srid":4326}`, `x:"POINT(13.25 52.5)"`},
 		{
-			`["string",` + avroGeometry + `]`, decode.Columns{"x.Geometry_value": {Type: decode.Geography}},
+			`["string",` + avroGeometry + `]`,
+			decode.Columns{"x.Geometry_value": {Type: decode.Geography}},
 			`{` + point + `}`, `x:{Geometry_value:"POINT(13.25 52.5)"}`,
 		},
 		{avroVariable, nil, `{"scale":2,"value":"MDk="}`, `x:"123.45"`},
