@@ -260,9 +260,11 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 				break // the next instruction says why
 			}
 			c := prog.cells[in.arg]
-			micros, ok, before := c.OfNumber(protowire.DecodeZigZag(v))
-			if reason := m.TakeTime(c.Dates, micros, ok, before); reason != "" {
-				return nil, m.fail(prog, pc, at, reason)
+			micros, ok := decode.ToMicros(protowire.DecodeZigZag(v), c.Unit)
+			if m.Micros, m.HasTime = micros, ok; c.Dates != nil || !ok {
+				if reason := m.TakeTime(c.Dates, micros, ok, v&1 != 0); reason != "" {
+					return nil, m.fail(prog, pc, at, reason)
+				}
 			}
 			if then := &ops[pc]; then.code == opLong {
 				pc++
