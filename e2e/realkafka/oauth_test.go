@@ -45,7 +45,7 @@ func newKeys(t *testing.T) *keys {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := fmt.Sprintf(`{"keys":[{"kty":"RSA","kid":"1","use":"sig","alg":"RS256","e":"AQAB","n":"%s"}]}`,
+	set := fmt.Sprintf(`{"keys":[{"kty":"RSA","kid":"1","use":"sig","alg":"RS256","e":"AQAB","n":%q}]}`,
 		base64url(private.N.Bytes()))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -12,10 +12,10 @@ import (
 	emulator "github.com/waybill-data/waybill/sandbox/bigquery"
 )
 
-// policyIDs are the row access policies of a table, with what they filter by.
-func (b *bench) policyIDs(table string) (all []string) {
+// policyIDs are the row access policies of orders, with what they filter by.
+func (b *bench) policyIDs() (all []string) {
 	b.t.Helper()
-	out := b.ok(rest{method: "GET", path: v2 + "/datasets/waybill/tables/" + table + "/rowAccessPolicies"})
+	out := b.ok(rest{method: "GET", path: v2 + "/datasets/waybill/tables/orders/rowAccessPolicies"})
 	listed, _ := out["rowAccessPolicies"].([]any)
 	for _, p := range listed {
 		all = append(all, fmt.Sprint(at(p, "rowAccessPolicyReference", "policyId"), ": ", at(p, "filterPredicate")))
@@ -46,7 +46,7 @@ func TestRowAccessPolicies(t *testing.T) {
 	b.ok(rest{method: "POST", path: path, body: `{"rowAccessPolicyReference": {"policyId": "all_of_them"},
 		"filterPredicate": "TRUE", "grantees": ["allAuthenticatedUsers"]}`})
 	want := []string{`eu: region = "EU" AND (id > 0)`, "us: region = 'US'", "all_of_them: TRUE"}
-	if diff := cmp.Diff(want, b.policyIDs("orders")); diff != "" {
+	if diff := cmp.Diff(want, b.policyIDs()); diff != "" {
 		t.Error(diff)
 	}
 	// In pages.
@@ -62,14 +62,22 @@ func TestRowAccessPolicies(t *testing.T) {
 		"Not found: Row access policy none": {method: "GET", path: path + "/none"},
 		"Invalid row access policy ID": {method: "POST", path: path, body: `{"filterPredicate": "TRUE",
 			"rowAccessPolicyReference": {"policyId": "no-dash"}}`},
-		"Invalid filter predicate of row access policy x": {method: "POST", path: path,
-			body: `{"filterPredicate": "nowhere = 1", "rowAccessPolicyReference": {"policyId": "x"}}`},
-		"Row access policies are of tables": {method: "POST", path: strings.Replace(path, "orders", "v", 1),
-			body: `{"filterPredicate": "TRUE", "rowAccessPolicyReference": {"policyId": "x"}}`},
-		"Syntax error: expected": {method: "POST", path: v2 + "/queries",
-			body: `{"query": "CREATE ROW ACCESS POLICY x ON orders USING (TRUE)", "useLegacySql": false}`},
-		"the filter has no end": {method: "POST", path: v2 + "/queries",
-			body: `{"query": "CREATE ROW ACCESS POLICY x ON orders FILTER USING (TRUE", "useLegacySql": false}`},
+		"Invalid filter predicate of row access policy x": {
+			method: "POST", path: path,
+			body: `{"filterPredicate": "nowhere = 1", "rowAccessPolicyReference": {"policyId": "x"}}`,
+		},
+		"Row access policies are of tables": {
+			method: "POST", path: strings.Replace(path, "orders", "v", 1),
+			body: `{"filterPredicate": "TRUE", "rowAccessPolicyReference": {"policyId": "x"}}`,
+		},
+		"Syntax error: expected": {
+			method: "POST", path: v2 + "/queries",
+			body: `{"query": "CREATE ROW ACCESS POLICY x ON orders USING (TRUE)", "useLegacySql": false}`,
+		},
+		"the filter has no end": {
+			method: "POST", path: v2 + "/queries",
+			body: `{"query": "CREATE ROW ACCESS POLICY x ON orders FILTER USING (TRUE", "useLegacySql": false}`,
+		},
 	} {
 		status := 400
 		switch {
@@ -83,8 +91,10 @@ func TestRowAccessPolicies(t *testing.T) {
 		}
 	}
 	// Writes take no policy, and a table keeps its policies while it grows.
-	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables/orders/insertAll",
-		body: `{"rows": [{"json": {"id": 1, "region": "JP"}}]}`})
+	b.ok(rest{
+		method: "POST", path: v2 + "/datasets/waybill/tables/orders/insertAll",
+		body: `{"rows": [{"json": {"id": 1, "region": "JP"}}]}`,
+	})
 	w := b.writer("projects/sandbox/datasets/waybill/tables/orders/streams/_default", "id", "region")
 	if err := w.append(2, map[int]string{2: "JP"}, nil); err != nil {
 		t.Error(err)
@@ -100,7 +110,7 @@ func TestRowAccessPolicies(t *testing.T) {
 		t.Fatal(err)
 	}
 	b = start(t, emulator.Config{Dir: copied})
-	if diff := cmp.Diff(want, b.policyIDs("orders")); diff != "" {
+	if diff := cmp.Diff(want, b.policyIDs()); diff != "" {
 		t.Error(diff)
 	}
 	b.ok(rest{method: "PUT", path: path + "/us", body: `{"filterPredicate": "region = 'CA'"}`})
@@ -110,11 +120,11 @@ func TestRowAccessPolicies(t *testing.T) {
 	b.ask("DROP ROW ACCESS POLICY us ON orders", "[]")
 	b.ask("DROP ROW ACCESS POLICY IF EXISTS us ON orders", "[]")
 	b.ok(rest{method: "DELETE", path: path + "/eu"})
-	if diff := cmp.Diff([]string{"all_of_them: TRUE"}, b.policyIDs("orders")); diff != "" {
+	if diff := cmp.Diff([]string{"all_of_them: TRUE"}, b.policyIDs()); diff != "" {
 		t.Error(diff)
 	}
 	b.ask("DROP ALL ROW ACCESS POLICIES ON orders", "[]")
-	if got := b.policyIDs("orders"); got != nil {
+	if got := b.policyIDs(); got != nil {
 		t.Errorf("%v", got)
 	}
 }
