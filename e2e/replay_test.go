@@ -154,15 +154,16 @@ func TestReplay(t *testing.T) {
 		stack.Dataset)) != 200 {
 		t.Fatal("no table is made")
 	}
-	for want, args := range map[string][]string{
-		"column event_id: type, the table has INTEGER, the rows have STRING":     {"--into", "narrow"},
-		"column kafka_offset: type, the table has STRING, the rows have INTEGER": {"--into", "narrow"},
-		"column event_time: missing":                                             {"--into", "narrow"},
-		"which contract delivery.v6 feeds":                                       {"--into", "delivery_events"},
-		"has no partition 9; it has 0 to":                                        {"--into", "x", "--partition", "9"},
-		`the nearest is "delivery_events"`:                                       {"--into", "delivery_event=x", "--suffix=x"},
-		"is no name":                                                             {"--into", "x", "--name", "a/b"},
+	for _, refused := range [][]string{
+		{"column event_id: type, the table has INTEGER, the rows have STRING", "--into", "narrow"},
+		{"column kafka_offset: type, the table has STRING, the rows have INTEGER", "--into", "narrow"},
+		{"column event_time: missing", "--into", "narrow"},
+		{"which contract delivery.v6 feeds", "--into", "delivery_events"},
+		{"has no partition 9; it has 0 to", "--into", "x", "--partition", "9"},
+		{`the nearest is "delivery_events"`, "--into", "delivery_event=x", "--suffix=x"},
+		{"is no name", "--into", "x", "--name", "a/b"},
 	} {
+		want, args := refused[0], refused[1:]
 		code, out := w.replayed(append([]string{"--name", "refused"}, args...)...)
 		if code != 1 || !strings.Contains(strings.Join(strings.Fields(out), " "), want) {
 			t.Errorf("ingest replay %v: status %d, %s; want %q", args, code, out, want)
