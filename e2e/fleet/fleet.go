@@ -237,7 +237,7 @@ func (r *run) load(ctx context.Context) error {
 	return err
 }
 
-// even waits until each of the published writers has its share of the lanes, within one, and no other has any.
+// even waits until each of the published writers has its share of the lanes, as shared says, and no other has any.
 func (r *run) even(ctx context.Context, since time.Time, writers int) error {
 	return r.shared(ctx, since, writers, "not even", func() (shares []int, counts map[string]int) {
 		counts, _ = r.watch.counts()
@@ -248,7 +248,8 @@ func (r *run) even(ctx context.Context, since time.Time, writers int) error {
 	})
 }
 
-// shared waits until each of n that count counts has its share of the lanes, within one, and no other has any.
+// shared waits until each of n that count counts has its share of the lanes, and no other has any: within one, or a
+// twentieth of it where that is more, since lanes are weighed by what they are seen to carry.
 func (r *run) shared(
 	ctx context.Context, since time.Time, n int, what string, count func() (shares []int, counts map[string]int),
 ) error {
@@ -258,9 +259,8 @@ func (r *run) shared(
 		open, fits := 0, true
 		for _, have := range shares {
 			open += have
-			if d := have*n - r.config.Lanes; d > n || d < -n {
-				fits = false
-			}
+			d, most := have*n-r.config.Lanes, max(n, r.config.Lanes/20)
+			fits = fits && -most <= d && d <= most
 		}
 		if fits && open == r.config.Lanes {
 			return nil

@@ -120,6 +120,8 @@ const (
 	// at 0.5 they are equal after it. clearGain is what at least one lane must offer before anything moves while
 	// nothing happens: what just missed gain does not reach it by noise.
 	gain, clearGain = 0.75, 0.5
+	// likeness is the factor within which lanes count as alike when one is picked.
+	likeness = 2
 	// uneven is the part of a fair share that a difference must exceed to be looked at while nothing happens, and
 	// patience how long it must last.
 	uneven   = 0.25

@@ -147,23 +147,38 @@ func (c *Core) best(now time.Time, serving []*writer) (m *Move, more bool) {
 		if max(w.excess(), -to.excess()) > c.heaviest*(1+1e-9) {
 			limit = difference * (1 - 1e-9) // not even within a lane: any gain will do
 		}
+		fits := min(w.excess(), -to.excess())
 		var pick *lane
 		for _, l := range w.lanes {
 			if l.weight > limit {
 				continue
 			}
 			more = true
-			if c.movable(now, l) && (pick == nil || better(l, pick, min(w.excess(), -to.excess()), difference/2)) {
+			if c.movable(now, l) && (pick == nil || better(l, pick, fits, difference/2)) {
 				pick = l
 			}
 		}
 		if pick != nil {
+			pick = c.alike(now, w, pick, fits)
 			one := c.move(now, pick, to,
 				fmt.Sprintf("%s carries %s, %s is fair%s", w.name(), percent(w.weight), percent(w.fair), w.because()))
 			return &one, true
 		}
 	}
 	return nil, more
+}
+
+// alike is the first by name of the lanes that fit and weigh about as much as the one that was picked. Were it always
+// the heaviest, lanes that looked heavy by chance would go and those that looked light stay, and writers were uneven as
+// soon as that is over.
+func (c *Core) alike(now time.Time, w *writer, pick *lane, fits float64) *lane {
+	first := pick
+	for _, l := range w.lanes {
+		if l.weight <= fits && l.weight*likeness >= pick.weight && c.movable(now, l) && l.id.compare(first.id) < 0 {
+			first = l
+		}
+	}
+	return first
 }
 
 // because says why a share is not that of the others.
