@@ -77,7 +77,7 @@ func TestTapAndExplain(t *testing.T) {
 		go func() {
 			defer close(done)
 			out, errs, code = w.ingest(append([]string{
-				"tap", "-o", "json", "--for", "15m", "--limit",
+				"tap", "-o", "json", "--for", "10m", "--limit",
 				fmt.Sprint(want),
 			}, args...)...)
 		}()
@@ -102,7 +102,7 @@ func TestTapAndExplain(t *testing.T) {
 			all = append(all, one)
 		}
 		if len(all) != want {
-			t.Errorf("tap %v: %d records, want %d", args, len(all), want)
+			t.Fatalf("tap %v: %d records, want %d", args, len(all), want)
 		}
 		return all
 	}

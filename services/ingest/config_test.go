@@ -24,7 +24,7 @@ func TestExampleLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Defaults()
-	want.Dir = "."
+	want.Dir, want.Path = ".", "ingest.example.yaml"
 	want.Kafka.Brokers, want.Kafka.Group = []string{"127.0.0.1:19092"}, "waybill"
 	want.Writer.Target = "dns:///127.0.0.1:7070"
 	want.Contracts = []contract.Config{{Builtin: "delivery.v6"}, {Builtin: "stock.v1"}}

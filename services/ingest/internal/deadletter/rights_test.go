@@ -53,11 +53,12 @@ func TestCheckTellsMissingRights(t *testing.T) {
 	type rights = map[string][]kfake.ACL
 	all := func() rights {
 		return rights{
-			"topic":   allow(topicACL, testTopic, kmsg.ACLOperationRead, kmsg.ACLOperationWrite),
-			"letters": allow(topicACL, letterTopic, kmsg.ACLOperationRead, kmsg.ACLOperationWrite),
-			"create":  allow(topicACL, letterTopic, kmsg.ACLOperationCreate),
-			"group":   allow(groupACL, "g", kmsg.ACLOperationRead),
-			"replays": allow(txnACL, TransactionalID(letterTopic), kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe),
+			"topic":    allow(topicACL, testTopic, kmsg.ACLOperationRead, kmsg.ACLOperationWrite),
+			"letters":  allow(topicACL, letterTopic, kmsg.ACLOperationRead, kmsg.ACLOperationWrite),
+			"create":   allow(topicACL, letterTopic, kmsg.ACLOperationCreate),
+			"group":    allow(groupACL, "g", kmsg.ACLOperationRead),
+			"steering": allow(groupACL, "g-steering", kmsg.ACLOperationRead),
+			"replays":  allow(txnACL, TransactionalID(letterTopic), kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe),
 		}
 	}
 	for name, test := range map[string]struct {
@@ -106,6 +107,9 @@ func TestCheckTellsMissingRights(t *testing.T) {
 		"DESCRIBE on the group": {
 			false, func(r rights) { r["group"] = allow(groupACL, "g", kmsg.ACLOperationDescribe) },
 			"group g", findings.Fail, "READ is missing",
+		},
+		"nothing on the group of pauses": {
+			false, func(r rights) { delete(r, "steering") }, "group g-steering", findings.Warn, "grant READ",
 		},
 		"no transactional id": {
 			false, func(r rights) { delete(r, "replays") }, "replays of events.dead-letter",
