@@ -12,8 +12,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Who begins calls too often waits for a turn that is near, and is refused one that is far, no sooner than it would have
-// had a near one; others are not; what is remembered of hosts is bounded.
+// Who begins calls too often waits for a turn that is near, and is refused one that is far, no sooner than a near one
+// would have come; others are not; what is remembered of hosts is bounded.
 func TestCallsBeginAtAPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pace{second: 100, hosts: map[string]*rate.Limiter{}}
