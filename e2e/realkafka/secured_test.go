@@ -256,6 +256,10 @@ func checkRights(t *testing.T, s *secured) {
 			letters: true, without: []right{{"txn", "waybill-replay-T.dead-letter", kadm.OpWrite}},
 			says: []string{"replays of ", "transactional id"},
 		},
+		{
+			letters: true, without: []right{{"group", "G-steering", kadm.OpRead}},
+			says: []string{"operators cannot pause lanes"},
+		},
 	} {
 		topic, group := fmt.Sprintf("rights%d", i), fmt.Sprintf("group%d", i)
 		s.create(topic)
@@ -272,6 +276,7 @@ func checkRights(t *testing.T, s *secured) {
 			},
 			{"topic", "T.dead-letter", kadm.OpCreate},
 			{"group", "G", kadm.OpRead},
+			{"group", "G-steering", kadm.OpRead},
 			{
 				"txn", "waybill-replay-T.dead-letter",
 				kadm.OpWrite,

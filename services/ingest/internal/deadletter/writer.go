@@ -11,6 +11,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -37,6 +38,7 @@ type Writer struct {
 	client   sarama.Client
 	producer sarama.SyncProducer
 	known    map[string]bool
+	rooms    map[string]*semaphore.Weighted
 	// logged are the faults in the log, by dead-letter topic: one line an outage.
 	logged map[string]string
 	closed bool
@@ -48,7 +50,7 @@ var _ source.Letters = (*Writer)(nil)
 func NewWriter(config Config, kafka *source.Kafka, log *slog.Logger, reg prometheus.Registerer) *Writer {
 	return &Writer{
 		config: config, kafka: kafka, log: log, metrics: newMetrics(reg), backoff: 100 * time.Millisecond,
-		known: make(map[string]bool), logged: make(map[string]string),
+		known: make(map[string]bool), logged: make(map[string]string), rooms: make(map[string]*semaphore.Weighted),
 	}
 }
 
@@ -115,7 +117,7 @@ func (w *Writer) Produce(ctx context.Context, batch []lane.DeadLetter, waits fun
 	return nil
 }
 
-// chunkBytes bounds what is on its way to a partition at a time: brokers limit a batch of records as they limit one
+// chunkBytes bounds what is on its way to a topic at a time: brokers limit a batch of records as they limit one
 // record, to about a megabyte, and sarama would make one batch of all that waits.
 const chunkBytes = 512 << 10
 
@@ -157,7 +159,7 @@ func (w *Writer) send(batch []*sarama.ProducerMessage, together int) (left unsen
 		n := chunk(rest, together)
 		sent := rest[:n]
 		rest = rest[n:]
-		failed, fault := w.sendChunk(sent)
+		failed, alone, fault := w.sendChunk(sent, together == 0)
 		if fault == nil {
 			continue
 		}
@@ -165,7 +167,7 @@ func (w *Writer) send(batch []*sarama.ProducerMessage, together int) (left unsen
 		for _, f := range failed {
 			m := f.Msg
 			switch {
-			case tooLarge(f.Err) && n == 1:
+			case tooLarge(f.Err) && n == 1 && alone:
 				shorter, ok := w.shorten(m)
 				if !ok {
 					err = &unfitError{m.Topic, m.ByteSize(2), f.Err}
@@ -192,28 +194,56 @@ func (w *Writer) send(batch []*sarama.ProducerMessage, together int) (left unsen
 }
 
 // sendChunk sends messages in one batch, and returns those that failed with their errors. It looks at the size that the
-// producer would refuse by itself, for which sarama has no error of its own.
-func (w *Writer) sendChunk(sent []*sarama.ProducerMessage) ([]*sarama.ProducerError, error) {
+// producer would refuse by itself, for which sarama has no error of its own. alone says that no other lane's letters can
+// have been in the batch, as is asked for by only: sarama makes one of all that lanes send at a time, so that one lane's
+// letter may be refused for the size of another's.
+func (w *Writer) sendChunk(sent []*sarama.ProducerMessage, only bool) (_ []*sarama.ProducerError, alone bool, _ error) {
 	if len(sent) == 1 && sent[0].ByteSize(2) > maxLetter {
-		return []*sarama.ProducerError{{Msg: sent[0], Err: sarama.ErrMessageSizeTooLarge}},
+		return []*sarama.ProducerError{{Msg: sent[0], Err: sarama.ErrMessageSizeTooLarge}}, true,
 			sarama.ErrMessageSizeTooLarge
 	}
+	bytes := 0
+	for _, m := range sent {
+		bytes += m.ByteSize(2)
+	}
+	alone = only || bytes >= chunkBytes
+	share := int64(chunkBytes)
+	if !alone {
+		share = int64(bytes)
+	}
+	room := w.room(sent[0].Topic)
+	if err := room.Acquire(context.Background(), share); err != nil {
+		return nil, false, err // the context does not end
+	}
+	defer room.Release(share)
 	producer, _, done, err := w.use()
 	if err == nil {
 		err = producer.SendMessages(sent)
 		done()
 	}
 	if err == nil {
-		return nil, nil
+		return nil, alone, nil
 	}
 	if errs, ok := errors.AsType[sarama.ProducerErrors](err); ok {
-		return errs, errs[0].Err
+		return errs, alone, errs[0].Err
 	}
 	failed := make([]*sarama.ProducerError, len(sent))
 	for i, m := range sent {
 		failed[i] = &sarama.ProducerError{Msg: m, Err: err}
 	}
-	return failed, err
+	return failed, alone, err
+}
+
+// room bounds what is on its way to a dead-letter topic at a time, of all lanes, to chunkBytes.
+func (w *Writer) room(topic string) *semaphore.Weighted {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	room := w.rooms[topic]
+	if room == nil {
+		room = semaphore.NewWeighted(chunkBytes)
+		w.rooms[topic] = room
+	}
+	return room
 }
 
 // tooLarge reports whether a response says that the topic does not take so much: by max.message.bytes, by

@@ -138,7 +138,8 @@ func TestDeadLetterFaults(t *testing.T) {
 	t.Run("too large", func(t *testing.T) {
 		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 		w := newTestWriter(t, testKafka(c.ListenAddrs()...))
-		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.MessageTooLarge})
+		// Once beside what other lanes may send, and once alone.
+		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.MessageTooLarge, Count: 2})
 		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, strings.Repeat("four", 100))},
 			ignored); err != nil {
 			t.Fatal(err)
@@ -147,6 +148,34 @@ func TestDeadLetterFaults(t *testing.T) {
 		if last := got.Headers[len(got.Headers)-1]; got.Value != nil || last.Key != "waybill-value-left-out" ||
 			string(last.Value) != "400" {
 			t.Errorf("value %q, headers %v", got.Value, got.Headers)
+		}
+	})
+	// sarama makes one batch of what lanes send at a time: letters that are too large with those of others only, keep
+	// their values.
+	t.Run("too large beside others", func(t *testing.T) {
+		bound := "100000"
+		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic))
+		if _, err := kadm.NewClient(kafkatest.Producer(t, c)).CreateTopic(t.Context(), 1, 1,
+			map[string]*string{"max.message.bytes": &bound}, letterTopic); err != nil {
+			t.Fatal(err)
+		}
+		w := newTestWriter(t, testKafka(c.ListenAddrs()...))
+		const lanes = 20
+		ended := make(chan error, lanes)
+		for i := range int64(lanes) {
+			go func() {
+				ended <- w.Produce(t.Context(), []lane.DeadLetter{letter(i, noise(i, 40_000))}, ignored)
+			}()
+		}
+		for range lanes {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+		for _, r := range consumed(t, c, lanes) {
+			if len(r.Value) != 40_000 {
+				t.Errorf("%s has %d bytes", r.Key, len(r.Value))
+			}
 		}
 	})
 	// Brokers bound a batch as they bound a record: letters that are too large together only, keep their values.
