@@ -270,17 +270,11 @@ func checkRights(t *testing.T, s *secured) {
 			{"topic", "T", kadm.OpRead},
 			{"topic", "T", kadm.OpWrite},
 			{"topic", "T.dead-letter", kadm.OpRead},
-			{
-				"topic",
-				"T.dead-letter", kadm.OpWrite,
-			},
+			{"topic", "T.dead-letter", kadm.OpWrite},
 			{"topic", "T.dead-letter", kadm.OpCreate},
 			{"group", "G", kadm.OpRead},
 			{"group", "G-steering", kadm.OpRead},
-			{
-				"txn", "waybill-replay-T.dead-letter",
-				kadm.OpWrite,
-			},
+			{"txn", "waybill-replay-T.dead-letter", kadm.OpWrite},
 		}
 		for _, r := range append(rights, test.more...) {
 			if slices.Contains(test.without, r) {

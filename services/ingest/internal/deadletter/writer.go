@@ -194,8 +194,8 @@ func (w *Writer) send(batch []*sarama.ProducerMessage, together int) (left unsen
 }
 
 // sendChunk sends messages in one batch, and returns those that failed with their errors. It looks at the size that the
-// producer would refuse by itself, for which sarama has no error of its own. alone says that no other lane's letters can
-// have been in the batch, as is asked for by only: sarama makes one of all that lanes send at a time, so that one lane's
+// producer would refuse by itself, for which sarama has no error of its own. alone says that no letter of another lane
+// can have been in the batch, as only asks for: sarama makes one of all that lanes send at a time, so that one lane's
 // letter may be refused for the size of another's.
 func (w *Writer) sendChunk(sent []*sarama.ProducerMessage, only bool) (_ []*sarama.ProducerError, alone bool, _ error) {
 	if len(sent) == 1 && sent[0].ByteSize(2) > maxLetter {
@@ -212,14 +212,10 @@ func (w *Writer) sendChunk(sent []*sarama.ProducerMessage, only bool) (_ []*sara
 		share = int64(bytes)
 	}
 	room := w.room(sent[0].Topic)
-	if err := room.Acquire(context.Background(), share); err != nil {
-		return nil, false, err // the context does not end
-	}
-	defer room.Release(share)
-	producer, _, done, err := w.use()
+	err := room.Acquire(context.Background(), share)
 	if err == nil {
-		err = producer.SendMessages(sent)
-		done()
+		err = w.sendNow(sent)
+		room.Release(share)
 	}
 	if err == nil {
 		return nil, alone, nil
@@ -232,6 +228,15 @@ func (w *Writer) sendChunk(sent []*sarama.ProducerMessage, only bool) (_ []*sara
 		failed[i] = &sarama.ProducerError{Msg: m, Err: err}
 	}
 	return failed, alone, err
+}
+
+func (w *Writer) sendNow(sent []*sarama.ProducerMessage) error {
+	producer, _, done, err := w.use()
+	if err != nil {
+		return err
+	}
+	defer done()
+	return producer.SendMessages(sent)
 }
 
 // room bounds what is on its way to a dead-letter topic at a time, of all lanes, to chunkBytes.
