@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"sync"
-	"time"
 
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
@@ -17,8 +16,6 @@ import (
 const (
 	// callsAtOnce is how many calls of one host may begin at once, beyond those that a second allows.
 	callsAtOnce = 4096
-	// heldBack is for how long a connection is read no further when its host begins calls too often.
-	heldBack = 20 * time.Millisecond
 	// pacedHosts bounds the hosts that are remembered; with more, all begin anew.
 	pacedHosts = 4096
 )
@@ -32,10 +29,8 @@ type pace struct {
 	hosts map[string]*rate.Limiter
 }
 
-// Pace has calls of a host that begins more than so many a second wait, and refuses them with UNAVAILABLE where that
-// would take longer than 20 ms, before anything is made for them. They are to come again. gRPC asks where it reads the
-// connection, so nothing else of that connection is read meanwhile: to refuse at once would cost as much as the client
-// cares to send.
+// Pace refuses calls of a host that begins more than so many a second, with UNAVAILABLE, before anything is made for
+// them. They are to come again.
 func Pace(second int) grpc.ServerOption {
 	p := &pace{second: rate.Limit(second), hosts: map[string]*rate.Limiter{}}
 	return grpc.InTapHandle(p.begin)
@@ -59,25 +54,8 @@ func (p *pace) begin(ctx context.Context, _ *tap.Info) (context.Context, error) 
 		p.hosts[host] = l
 	}
 	p.mu.Unlock()
-	turn := l.Reserve()
-	delay := turn.Delay()
-	if delay > heldBack {
-		turn.Cancel()
-		wait(ctx, heldBack)
+	if !l.Allow() {
 		return nil, status.Error(codes.Unavailable, "this host begins calls too often: come again in a second")
 	}
-	wait(ctx, delay)
 	return ctx, nil
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
