@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
+	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
 // Partition is a claim of which a lane reads a range: lane.Partition.
@@ -242,15 +243,8 @@ func (p *Pace) wait(ctx context.Context) error {
 	p.mu.Lock()
 	left := time.Until(p.until)
 	p.mu.Unlock()
-	if left <= 0 {
-		return ctx.Err()
+	if left > 0 {
+		source.Sleep(ctx, left)
 	}
-	timer := time.NewTimer(left)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return ctx.Err()
 }
