@@ -15,7 +15,7 @@ import (
 // limits are the reasons for which a payload that protobuf takes is refused.
 var limits = []string{
 	"the largest INTEGER", "years 1 to 9999", "the schema says", "nanos", "which JSON does not have", "nests deeper",
-	"nested deeper",
+	"nested deeper", "more than five bytes",
 }
 
 // keyTwice is a map's entry whose key comes again with another wire type.
@@ -47,7 +47,10 @@ func FuzzAppend(f *testing.F) {
 	f.Add(join(nested(620, nested(1,
 		join(nested(1, 'a'), nested(2, nested(6, nested(1, varintField(4, 1)...)...)...))...)...), nested(999, 1)))
 	f.Add(append(join(varintField(1, 1), varintField(1, 2)), keyTwice...))
-	f.Add([]byte("\xea&\r00\x91\x80\x0000000000")) // a Value whose tag takes three bytes
+	f.Add([]byte{14<<3 | 2, 0x81, 0x80, 0x80, 0x80, 0x80, 0, 'x'})     // a length of six bytes
+	f.Add([]byte{14<<3 | 2 | 0x80, 0x80, 0x80, 0x80, 0x80, 0, 1, 'x'}) // a tag of six
+	f.Add([]byte{0xf8 | 0x80, 0x87, 0x80, 0x80, 0x80, 0x80, 0, 1})     // one of a field that no schema has
+	f.Add([]byte("\xea&\r00\x91\x80\x0000000000"))                     // a Value whose tag takes three bytes
 	d := plan.decoder()
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		in := dynamicpb.NewMessage(m)
