@@ -10,7 +10,7 @@ import (
 func scalarOp(w *typ, column *shape.Node) (code opcode, ok bool) {
 	r := typeOf(column)
 	if column.Override != nil && r.logical != logicalDecimal {
-		return columnOp(w, r)
+		return columnOp(w, r, column.Override)
 	}
 	switch r.kind {
 	case kindBoolean:
@@ -73,7 +73,7 @@ func sameDecimal(w, r *typ) bool {
 // scalar compiles one value that has no parts.
 func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path) error {
 	code, ok := scalarOp(w, r)
-	if !ok {
+	if !ok || code == opText && r.Override.Type != decode.Timestamp && path.Is(c.options.EventTimePath()) {
 		c.fail(c.incompatible(w, r), path)
 		return nil
 	}
