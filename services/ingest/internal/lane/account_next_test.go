@@ -30,11 +30,15 @@ func TestWhoIsNext(t *testing.T) {
 		},
 		// Once the first wait of a is served, both hold 200.
 		"alike, and the other topic came in between": {
-			map[string]int64{"a": 100, "b": 200}, []wait{{"a", 100}, {"b", 240}, {"a", 240}}, []int64{200, 300},
+			map[string]int64{"a": 100, "b": 200},
+			[]wait{{"a", 100}, {"b", 240}, {"a", 240}},
+			[]int64{200, 300},
 			[]int{0, 1},
 		},
 		"less than the one that came before": {
-			map[string]int64{"a": 100, "b": 250}, []wait{{"a", 100}, {"b", 240}, {"a", 240}}, []int64{200, 300},
+			map[string]int64{"a": 100, "b": 250},
+			[]wait{{"a", 100}, {"b", 240}, {"a", 240}},
+			[]int64{200, 300},
 			[]int{0, 2},
 		},
 	} {
