@@ -20,6 +20,7 @@ type Lane struct {
 	Dropped       uint64 `json:"dropped"`
 	DeadLetters   uint64 `json:"dead_letters"`
 	LastError     string `json:"last_error"`
+	WaitingFor    string `json:"waiting_for"`
 }
 
 // Lanes reads the lanes of an ingest.

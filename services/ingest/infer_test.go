@@ -32,7 +32,7 @@ func inferred(values ...string) (*Inference, error) {
 // names are those of fields: of columns, of none, and some that clash.
 var names = rapid.OneOf(
 	rapid.SampledFrom([]string{
-		"id", "ID", "Id", "value", "items", "key", "created_at", "_extra", "_table_x", "_TABLE_suffix", "a b", "ä", "",
+		"id", "ID", "Id", "@timestamp", "order-id", "_EXTRA", "value", "items", "key", "created_at", "_extra", "_table_x", "_TABLE_suffix", "a b", "ä", "",
 		"1a", "a-b", "a.b", "a[]",
 		"__root__", "_PARTITIONDATE", "payload", "null", strings.Repeat("long", 80), "\u0000", "\"", "type",
 	}),
@@ -91,6 +91,27 @@ func TestInferredContractTakesItsRecords(t *testing.T) {
 			t.Fatalf("%+v\n%s%s", in.Trial.LettersBy, in.Files[0].Content, in.Files[1].Content)
 		}
 	})
+}
+
+// Fields that cannot name a column have another name; only what a contract cannot name stays in _extra.
+func TestInferredNames(t *testing.T) {
+	in, err := inferred(`{"@timestamp":"2026-01-02T03:04:05Z","order-id":1,"id":2,"ID":3,"größe":12345678901234567890,` +
+		`"a.b":4,"in":{"x-y":5,"z":6}}`)
+	if err != nil || in.Trial.Rows != 1 {
+		t.Fatalf("%v, %+v", err, in)
+	}
+	text := string(in.Files[0].Content)
+	for _, line := range []string{
+		`"@timestamp": {name: timestamp}`, `order-id: {name: order_id}`, `ID: {name: ID_2}`,
+		`"größe": {name: gr__e, type: NUMERIC}`, `in.x-y: {name: x_y}`,
+	} {
+		if !strings.Contains(text, "    "+line+"\n") {
+			t.Errorf("no %s in\n%s", line, text)
+		}
+	}
+	if strings.Contains(text, "a.b") {
+		t.Errorf("a path of two fields:\n%s", text)
+	}
 }
 
 // Without objects the payload is taken as it is: JSON, text or bytes, the narrowest that takes all.

@@ -84,7 +84,7 @@ func (in *Inference) entry(b *strings.Builder, t *InferredType, file string, col
 	if len(columns) > 0 {
 		b.WriteString("  columns:\n")
 		for _, path := range slices.Sorted(maps.Keys(columns)) {
-			fmt.Fprintf(b, "    %s: {type: %s}\n", yamlText(path), columns[path])
+			fmt.Fprintf(b, "    %s: {%s}\n", yamlText(path), columns[path])
 		}
 	}
 	b.WriteString("  partition_by: ingest_time  # event_time is better where a field says when the event happened:\n")

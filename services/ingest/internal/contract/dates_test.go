@@ -44,11 +44,11 @@ func TestFarDatesAreCounted(t *testing.T) {
 # HELP waybill_ingest_far_dates_total Dates and times that were far away by their contract and became null or a ` +
 		`bound, those of records read again included.
 # TYPE waybill_ingest_far_dates_total counter
-waybill_ingest_far_dates_total{contract="parcels-value",topic="parcels"} 4
+waybill_ingest_far_dates_total{contract="parcels-value",topic="parcels"} 2
 `
 	if err := testutil.GatherAndCompare(metrics, strings.NewReader(want),
 		"waybill_ingest_far_dates_total"); err != nil {
-		t.Error(err) // the event's time is one as well
+		t.Error(err) // the event's time, which is the column's value, is none beside it
 	}
 }
 

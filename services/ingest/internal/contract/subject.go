@@ -46,9 +46,12 @@ func (l *loader) schema(e *entry) (s *registry.Schema, message string, ok bool) 
 			"name "+formats[e.Format].schema+" of the payload, relative to the file that says so")
 		return nil, "", false
 	}
-	s.Text = string(text)
+	s.Text = strings.TrimPrefix(string(text), byteOrderMark)
 	return s, "", true
 }
+
+// byteOrderMark begins the files of some editors.
+const byteOrderMark = "\ufeff"
 
 func (l *loader) fromRegistry(e *entry) (s *registry.Schema, ok bool) {
 	s, err := l.env.Schemas.Version(l.ctx, e.Subject, subjectVersion(e.SubjectVersion))

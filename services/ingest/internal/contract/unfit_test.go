@@ -97,7 +97,7 @@ func TestWaitsForTheOperator(t *testing.T) {
 			4: `the operator: schema id 4 does not fit the contract parcels-value: its fields cannot become columns: ` +
 				`payload.ID: another column has this name`,
 			5: `the operator: schema id 5 does not fit the contract parcels-value: payload.grams: the contract has int, it ` +
-				`has string; change the contract: columns`,
+				`has string; change the contract: columns: {"grams": {type: STRING}, or {skip: true}}`,
 		} {
 			ctx, cancel := context.WithCancel(t.Context())
 			waited := make(chan error, 1)
@@ -132,8 +132,122 @@ func TestWaitsForTheOperator(t *testing.T) {
 			framed(4, "\x02a\x02\x02b")); !strings.Contains(got, "its fields cannot become columns") {
 			t.Error(got)
 		}
-		if n := strings.Count(d.log.String(), `records="wait for the operator"`); n != 1 {
+		if n := strings.Count(d.log.String(), `records="wait for the operator"`); n != 2 { // one a schema
 			t.Errorf("%d lines of log:\n%s", n, d.log.String())
 		}
 	})
+}
+
+// Columns that a contract asks for hold what has changed its type, whichever version is met first: a type that both
+// become, or none. Nobody waits for the operator then, for the operator has acted.
+func TestColumnsForChangedTypes(t *testing.T) {
+	const id = `{"name":"id","type":"string"},`
+	number, text := `{"name":"grams","type":"long"}`, `{"name":"grams","type":"string"}`
+	asText := contract.Column{Type: "STRING"}
+	object := func(kind string) string {
+		return `{"type":"object","properties":{"id":{"type":"string"},"grams":{"type":"` + kind + `"}}}`
+	}
+	for name, c := range map[string]struct {
+		format         string
+		older, newer   string
+		column         contract.Column
+		values         [2]string
+		want           [2]string
+		conflictRemedy string
+	}{
+		"number to text": {
+			"avro", id + number, id + text, asText,
+			[2]string{"\x02a\x02", "\x02b\x02x"},
+			[2]string{"id=a grams=1", "id=b grams=x"}, `columns: {"grams": {type: STRING}, or {skip: true}}`,
+		},
+		"text to number": {
+			"avro", id + text, id + number, contract.Column{Type: "STRING", Name: "weight"},
+			[2]string{"\x02a\x02x", "\x02b\x02"},
+			[2]string{"id=a weight=x", "id=b weight=1"}, `{type: STRING}`,
+		},
+		"text to a number of a NUMERIC": {
+			"avro", id + text, id + number, contract.Column{Type: "NUMERIC"},
+			[2]string{"\x02a\x06" + "0.5", "\x02b\x04"},
+			[2]string{"id=a grams=0.5", "id=b grams=2"}, `{type: STRING}`,
+		},
+		"number to either": {
+			"avro", id + number, id + `{"name":"grams","type":["null","long","string"]}`, asText,
+			[2]string{"\x02a\x02", "\x02b\x04\x02x"},
+			[2]string{"id=a grams=1", "id=b grams=x"}, `{type: STRING}`,
+		},
+		"left out": {
+			"avro", id + number, id + `{"name":"grams","type":"boolean"}`, contract.Column{Skip: true},
+			[2]string{"\x02a\x02", "\x02b\x01"},
+			[2]string{"id=a", "id=b"}, `columns: {"grams": {skip: true}}`,
+		},
+		"JSON": {
+			"json", object("integer"), object("string"), contract.Column{Type: "JSON"},
+			[2]string{`{"id":"a","grams":1}`, `{"id":"b","grams":"x"}`},
+			[2]string{`id=a grams=1`, `id=b grams="x"`}, `{type: JSON}`,
+		},
+		"protobuf": {
+			"protobuf", `syntax = "proto3"; message P { string id = 1; int32 grams = 2; }`,
+			`syntax = "proto3"; message P { string id = 1; string grams = 2; }`, contract.Column{Skip: true},
+			[2]string{"\x00\x0a\x01a\x10\x01", "\x00\x0a\x01b\x12\x01x"},
+			[2]string{"id=a", "id=b"}, `columns: {"grams": {skip: true}}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			shelves := func(newer bool) *shelf {
+				s := &shelf{}
+				put := func(id int, text string) {
+					if c.format == "avro" {
+						s.put("parcels-value", id, text)
+					} else {
+						s.putText("parcels-value", id, c.format, text)
+					}
+				}
+				put(3, c.older)
+				if newer {
+					put(8, c.newer)
+				}
+				return s
+			}
+			for _, met := range []string{"on the way", "at the start"} {
+				s := shelves(met == "at the start")
+				d := open(t, s, func(conf *contract.Config) {
+					conf.Format, conf.UnfitSchema = c.format, "wait"
+					conf.Columns = map[string]contract.Column{"grams": c.column}
+				})
+				s.schemas, s.subjects = shelves(true).schemas, shelves(true).subjects
+				for i, id := range []uint32{3, 8} {
+					ctx, cancel := context.WithCancel(t.Context())
+					r := framed(id, c.values[i])
+					topic := d.fork()
+					if _, err := topic.Prepare(ctx, []record.Record{*r}, func(what string) {
+						if strings.HasPrefix(what, "the operator") {
+							t.Errorf("%s, schema %d: it waits for %s", met, id, what)
+							cancel()
+						}
+					}); err != nil {
+						t.Fatal(err)
+					}
+					cancel()
+					if got, _ := d.take(d.fork(), r); got != c.want[i] {
+						t.Errorf("%s, schema %d: %s, want %s", met, id, got, c.want[i])
+					}
+				}
+			}
+			// Without the column the reason names it.
+			s := shelves(false)
+			d := open(t, s, func(conf *contract.Config) { conf.Format, conf.UnfitSchema = c.format, "wait" })
+			s.schemas, s.subjects = shelves(true).schemas, shelves(true).subjects
+			ctx, cancel := context.WithCancel(t.Context())
+			said := ""
+			if _, err := d.fork().Prepare(ctx, []record.Record{*framed(8, c.values[1])}, func(what string) {
+				if strings.HasPrefix(what, "the operator") {
+					said = what
+					cancel()
+				}
+			}); !errors.Is(err, context.Canceled) || !strings.Contains(said, c.conflictRemedy) {
+				t.Errorf("%v, %q; want %s", err, said, c.conflictRemedy)
+			}
+			cancel()
+		})
+	}
 }

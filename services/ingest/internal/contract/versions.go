@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -162,19 +164,25 @@ func (vs *versions) ask(ctx context.Context, id uint32) (source confluent.Source
 	}
 	source, unfit, err = vs.source(id, s, ours)
 	if err != nil {
-		unfit = err.Error() + "; " + remedy
+		if unfit == "" {
+			unfit = err.Error() + "; " + remedy
+		}
 		source = confluent.Source{Reason: fmt.Sprintf("schema id %d: %v", id, err)}
 		vs.once(id, func() {
-			what := "refused"
-			if vs.config.UnfitSchema == unfitWaits {
-				what = "wait for the operator"
-			}
-			vs.log.Warn("a schema does not fit the contract", "schema_id", id, "records", what, "reason", err.Error(),
-				"remedy", remedy)
+			vs.log.Warn("a schema does not fit the contract", "schema_id", id, "records", vs.unfit("refused"),
+				"reason", unfit)
 		})
 	}
 	vs.reported[id] = true
 	return source, unfit, nil
+}
+
+// unfit is what becomes of records whose schema does not fit: they are refused, unless they wait.
+func (vs *versions) unfit(refused string) string {
+	if vs.config.UnfitSchema == unfitWaits {
+		return "wait for the operator"
+	}
+	return refused
 }
 
 // ours says whether a schema is a version of the contract's subject; every schema is when the contract has none.
@@ -222,6 +230,8 @@ func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (source con
 			vs.config.Subject, writer.name(), v.reader.name(), several)
 	}
 	merged, changes := v.reader.with(writer, vs.config.Payload)
+	changes.Conflicts = slices.DeleteFunc(changes.Conflicts,
+		func(c decode.Conflict) bool { return vs.options.Columns.Settles(&c) })
 	vs.once(id, func() { vs.tell(id, changes) })
 	if vs.grows() && ours && changes.Grown() {
 		next, err := vs.make(v.number+1, merged)
@@ -234,15 +244,13 @@ func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (source con
 		v = next
 	}
 	plan, err := v.reader.compileFor(writer, vs.options, fmt.Sprintf("schema %d", id), vs.grows())
+	var conflicts []string
 	for _, c := range changes.Conflicts {
-		unfit += c.String() + "; "
-	}
-	if unfit != "" {
-		unfit += remedy
+		conflicts = append(conflicts, c.String()+"; change the contract: "+c.Remedy())
 	}
 	source.Plan = plan
 	source.Types, source.Nulls = writer.types()
-	return source, unfit, err
+	return source, strings.Join(conflicts, "; "), err
 }
 
 // several is what to do where a topic has records of several types.
@@ -256,9 +264,9 @@ func (vs *versions) tell(id uint32, changes decode.Changes) {
 			"fields", changes.Added)
 	}
 	for _, c := range changes.Conflicts {
-		vs.log.Warn("a schema has another type than the contract; values that do not fit are refused with their "+
-			"records",
-			"schema_id", id, "field", c.Path, "have", c.Have, "want", c.Want)
+		vs.log.Warn("a schema has another type than the contract", "schema_id", id,
+			"records", vs.unfit("refused where their values do not fit"), "field", c.Path, "have", c.Have,
+			"want", c.Want, "remedy", c.Remedy())
 	}
 }
 

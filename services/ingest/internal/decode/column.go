@@ -51,6 +51,14 @@ func TargetOf(name string) Target {
 // TargetNames lists the targets.
 func TargetNames() []string { return targetNames[1:] }
 
+// Targets are all targets but NoTarget.
+func Targets() (all []Target) {
+	for t := NoTarget + 1; int(t) < len(targetNames); t++ {
+		all = append(all, t)
+	}
+	return all
+}
+
 // Column is what a contract asks of one column of the payload.
 type Column struct {
 	// Name is the column's name where it is not the field's; Skip leaves the field out of the table. NoTarget leaves

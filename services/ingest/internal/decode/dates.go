@@ -51,10 +51,15 @@ func (t *Taken) Far(d *Dates, micros int64, ok, before bool) (_ int64, null bool
 	return d.To, false, ""
 }
 
-// TakeTime takes the time of the event, as Far settles it; a null one is none.
-func (t *Taken) TakeTime(d *Dates, micros int64, ok, before bool) (reason string) {
+// TakeTime takes the time of the event, as Far settles it; a null one is none. counted says that the column of the
+// value is a moment itself, which counts it.
+func (t *Taken) TakeTime(d *Dates, micros int64, ok, before, counted bool) (reason string) {
+	far := t.far
 	micros, null, reason := t.Far(d, micros, ok, before)
 	t.Micros, t.HasTime = micros, reason == "" && !null
+	if counted {
+		t.far = far
+	}
 	return reason
 }
 

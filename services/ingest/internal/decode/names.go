@@ -53,6 +53,25 @@ func CheckName(name string, seen map[string]bool) (reason string) {
 	return ""
 }
 
+// SuggestName is a name for a column whose field has none that it can have. seen holds the names of its siblings, in
+// lower case.
+func SuggestName(name string, seen map[string]bool) string {
+	name = strings.Map(func(r rune) rune {
+		if !IsName("_" + string(r)) {
+			return '_'
+		}
+		return r
+	}, strings.TrimLeft(name, "_@"))
+	name = name[:min(len(name), MaxColumnName/2)]
+	if CheckName(name, map[string]bool{}) != "" {
+		name = "f_" + name
+	}
+	for base, i := name, 2; seen[strings.ToLower(name)]; i++ {
+		name = fmt.Sprintf("%s_%d", base, i)
+	}
+	return name
+}
+
 // IsName reports whether a name is made of letters, digits and underscores, no digit first.
 func IsName(name string) bool {
 	for i, c := range []byte(name) {

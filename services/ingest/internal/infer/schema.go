@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
@@ -87,7 +88,7 @@ func (n *Node) only(k Kind) Column {
 				}
 			}
 			return Column{Type: "JSON", note: fmt.Sprintf("a map: %d keys, values of several kinds", len(n.Names))}
-		case len(n.leftOut()) == len(n.Names):
+		case !n.hasColumns():
 			return Column{Type: "JSON", note: "objects without fields that can be columns"}
 		}
 		return Column{Type: "RECORD"}
@@ -151,20 +152,36 @@ func (n *Node) misnamed() map[string]string {
 	return out
 }
 
-// leftOut are the fields that cannot be columns, with the reason: by their names, or because another one has the name.
-func (n *Node) leftOut() map[string]string {
-	out, taken := n.misnamed(), map[string]bool{}
+// called are the names of the columns of fields that cannot have their own, since it is none of a column or another one
+// has it but for its case; left the fields that cannot be named in a contract either, with the reason.
+func (n *Node) called() (names, left map[string]string) {
+	names, left = map[string]string{}, n.misnamed()
+	seen := map[string]bool{extra: true}
+	var others []string
 	for _, name := range n.Names {
-		if _, bad := out[name]; bad {
-			continue
-		}
-		if lower := strings.ToLower(name); taken[lower] {
-			out[name] = "another field has this name but for its case"
-		} else {
-			taken[lower] = true
+		lower := strings.ToLower(name)
+		switch _, bad := left[name]; {
+		case bad && (lower == extra || !isPath(name)):
+		case bad, seen[lower]:
+			others = append(others, name)
+		default:
+			seen[lower] = true
 		}
 	}
-	return out
+	for _, name := range others {
+		names[name] = decode.SuggestName(name, seen)
+		seen[strings.ToLower(names[name])] = true
+		delete(left, name)
+	}
+	return names, left
+}
+
+// extra is the column of what no other holds.
+const extra = "_extra"
+
+// isPath says that a field can be named in the paths of a contract's columns by its name.
+func isPath(name string) bool {
+	return name != "" && !strings.ContainsAny(name, ".[]") && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // nameFault says why a name is not that of a column; empty if it is.
@@ -175,14 +192,21 @@ func nameFault(name string) string {
 			return "its name is not made of letters, digits and underscores"
 		}
 	}
-	if name == "" || name == "_extra" {
+	if name == "" || strings.EqualFold(name, extra) {
 		return "its name is taken, or empty"
 	}
 	return decode.CheckName(name, map[string]bool{})
 }
 
-// Schema is a JSON Schema (2020-12) of the objects, and the columns that it has no words for, by path. Every field may
-// be null or missing: the next record may lack what all of these have.
+// hasColumns says that not all fields of an object are left out.
+func (n *Node) hasColumns() bool {
+	_, left := n.called()
+	return len(left) < len(n.Names)
+}
+
+// Schema is a JSON Schema (2020-12) of the objects, and what a contract says of columns that it has no words for, by
+// path: type, name or both as in {type: NUMERIC, name: order_id}, without the braces. Every field may be null or
+// missing: the next record may lack what all of these have.
 func (t *Tree) Schema() (schema []byte, columns map[string]string, err error) {
 	columns = map[string]string{}
 	var b bytes.Buffer
@@ -200,9 +224,10 @@ func (t *Tree) Schema() (schema []byte, columns map[string]string, err error) {
 // properties writes the fields of an object.
 func (n *Node) properties(b *bytes.Buffer, path string, columns map[string]string) {
 	b.WriteString(`"properties":{`)
-	out, first := n.leftOut(), true
+	names, left := n.called()
+	first := true
 	for _, name := range n.Names {
-		if _, left := out[name]; left {
+		if _, out := left[name]; out {
 			continue
 		}
 		if !first {
@@ -211,7 +236,11 @@ func (n *Node) properties(b *bytes.Buffer, path string, columns map[string]strin
 		first = false
 		b.Write(quoted(name))
 		b.WriteByte(':')
-		n.Fields[name].write(b, join(path, name), columns, true)
+		at := join(path, name)
+		n.Fields[name].write(b, at, columns, true)
+		if as, ok := names[name]; ok {
+			columns[at] = strings.TrimSuffix("name: "+as+", "+columns[at], ", ")
+		}
 	}
 	b.WriteByte('}')
 }
@@ -259,7 +288,7 @@ func (n *Node) write(b *bytes.Buffer, path string, columns map[string]string, op
 		n.properties(b, path, columns)
 	default:
 		if c.Asked {
-			columns[path] = c.Type
+			columns[path] = "type: " + c.Type
 		}
 		b.WriteString(kind(schemaTypes[c.Type]) + format(c.Type))
 	}

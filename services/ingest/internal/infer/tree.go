@@ -3,10 +3,10 @@
 //	var t infer.Tree
 //	err := t.Observe(payload)       // of each record
 //	fields := t.Fields()            // what was seen, path by path
-//	schema, columns := t.Schema()   // a JSON Schema, and what it cannot say: Column by path
+//	schema, columns := t.Schema()   // a JSON Schema, and what it cannot say, by path
 //
-// What a column would refuse becomes JSON, and what cannot be a column at all is left out of the schema, to be kept in
-// `_extra`. Memory is bounded whatever the objects hold.
+// What a column would refuse becomes JSON, a field that cannot name a column gets another name, and what a contract cannot
+// name is left out of the schema, to be kept in `_extra`. Memory is bounded whatever the objects hold.
 package infer
 
 import (
@@ -267,7 +267,7 @@ func (t *Tree) Give(path string) bool {
 func (n *Node) gives() bool { t := n.column().Type; return t == "TIMESTAMP" || t == "DATE" }
 
 // HasColumns says that any field can be a column.
-func (t *Tree) HasColumns() bool { return len(t.root.leftOut()) < len(t.root.Names) }
+func (t *Tree) HasColumns() bool { return t.root.hasColumns() }
 
 // Field is what was seen at one path.
 type Field struct {
@@ -296,14 +296,17 @@ func (n *Node) fields(all []Field, path string) []Field {
 	if n.isMap() {
 		return all
 	}
-	out := n.leftOut()
+	names, left := n.called()
 	for _, name := range n.Names {
 		f, at := n.Fields[name], join(path, name)
 		found := f.field(at, n.Kinds[Object])
-		if reason, ok := out[name]; ok {
+		if reason, ok := left[name]; ok {
 			found.Column, found.Note, found.Clash = "", "in _extra: "+reason, false
 			all = append(all, found)
 			continue
+		}
+		if as, ok := names[name]; ok {
+			found.Note = strings.TrimSuffix("called "+as+"; "+found.Note, "; ")
 		}
 		all = append(all, found)
 		if f.column().Type == "RECORD" {

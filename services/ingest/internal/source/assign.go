@@ -93,7 +93,7 @@ var (
 )
 
 // heeded is what a leader of ours writes into each assignment: it has read the reports of the members, so what they
-// told to hold was withheld.
+// given to hold was withheld.
 var heeded = []byte("waybill 1")
 
 // SupportedProtocols says that a member that names others beside this one may use it eagerly.
@@ -104,7 +104,7 @@ func (c cooperative) SupportedProtocols() []sarama.RebalanceProtocol {
 // SubscriptionUserData is our report. It holds the last generation, so that no two joins are the same; see renewal.
 func (c cooperative) SubscriptionUserData([]string) ([]byte, error) { return c.source.report(), nil }
 
-// AssignmentData is the leader's word to a member.
+// AssignmentData is what the leader sends to a member beside its partitions.
 func (c cooperative) AssignmentData(string, map[string][]int32, int32) ([]byte, error) {
 	return heeded, nil
 }
@@ -122,13 +122,13 @@ func (c cooperative) Plan(
 }
 
 // assignment tells the membership.
-func (s *Source) assignment(generation int32, topics map[string][]int32, told bool) {
+func (s *Source) assignment(generation int32, topics map[string][]int32, reported bool) {
 	if m := s.member.Load(); m != nil {
-		m.assignment(generation, topics, told)
+		m.assignment(generation, topics, reported)
 	}
 }
 
-// report is what the leader is told at the next join.
+// report is what the leader gets at the next join.
 func (s *Source) report() []byte {
 	m := s.member.Load()
 	if m == nil { // before the first one

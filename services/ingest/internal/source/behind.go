@@ -11,7 +11,7 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// endsEvery is how often the ends of partitions are asked for that no fetch has told of in the meantime.
+// endsEvery is how often the ends of partitions are asked for that no fetch has shown in the meantime.
 const endsEvery = 3 * time.Second
 
 // ends finds out where the partitions of a generation end. What fetches say is used where it is newer, so it asks for
@@ -52,7 +52,7 @@ func (e *ends) run(ctx context.Context) {
 	}
 }
 
-// round asks the leaders of the partitions of which nothing was heard lately.
+// round asks the leaders of the partitions whose end nothing has shown lately.
 func (e *ends) round(ctx context.Context) {
 	e.mu.Lock()
 	claims := slices.Collect(maps.Keys(e.claims))
@@ -65,7 +65,7 @@ func (e *ends) round(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if c.heard() > since || lost[c.tp.topic] {
+		if c.newestAt() > since || lost[c.tp.topic] {
 			continue
 		}
 		b, err := e.source.control.Leader(c.tp.topic, c.tp.partition)
@@ -138,13 +138,13 @@ func (c *claim) ends(offset int64) {
 	c.outlook.end, c.outlook.at = offset, time.Now().UnixNano()
 }
 
-// heard is when somebody last said where the partition ends.
-func (c *claim) heard() int64 {
+// newestAt is when a response last said where the partition ends.
+func (c *claim) newestAt() int64 {
 	c.outlook.mu.Lock()
 	at := c.outlook.at
 	c.outlook.mu.Unlock()
 	if r := c.reader(); r != nil {
-		at = max(at, r.heard.Load())
+		at = max(at, r.newestAt.Load())
 	}
 	return at
 }
@@ -162,8 +162,8 @@ func (c *claim) Behind(position int64) int64 {
 	c.outlook.mu.Unlock()
 	passed := position
 	if r := c.reader(); r != nil {
-		if heard := r.heard.Load(); heard >= at {
-			end, at = r.newest.Load(), heard
+		if known := r.newestAt.Load(); known >= at {
+			end, at = r.newest.Load(), known
 		}
 		if given, level := r.level(); position >= given {
 			passed = max(passed, level)

@@ -11,7 +11,7 @@ import (
 // byLoad assigns by what partitions bring and members can carry; see package assignment. Its members and rates come
 // from their reports.
 type byLoad struct {
-	// known are the rates last told, for partitions that nobody holds at the moment.
+	// known are the rates last reported, for partitions that nobody holds at the moment.
 	known map[assignment.Partition]float64
 }
 
@@ -26,7 +26,7 @@ func (b *byLoad) Plan(
 	members map[string]sarama.ConsumerGroupMemberMetadata, topics map[string][]int32,
 ) (sarama.BalanceStrategyPlan, error) {
 	var list []assignment.Member
-	told := make(map[assignment.Partition]float64)
+	reported := make(map[assignment.Partition]float64)
 	var capacity float64 // of those that tell
 	tellers := 0
 	for id, meta := range members {
@@ -44,7 +44,7 @@ func (b *byLoad) Plan(
 			}
 			for _, s := range r.Holds {
 				if holds[s.Partition] && s.Rate != assignment.Unknown {
-					told[s.Partition] = float64(s.Rate)
+					reported[s.Partition] = float64(s.Rate)
 				}
 			}
 		}
@@ -56,7 +56,7 @@ func (b *byLoad) Plan(
 		}
 	}
 	plan := make(sarama.BalanceStrategyPlan, len(members))
-	for id, partitions := range assignment.Make(list, b.rates(told, topics)).Of {
+	for id, partitions := range assignment.Make(list, b.rates(reported, topics)).Of {
 		plan[id] = make(map[string][]int32)
 		for _, p := range partitions {
 			plan.Add(id, p.Topic, p.Number)
@@ -66,9 +66,9 @@ func (b *byLoad) Plan(
 	return plan, nil
 }
 
-// rates are those of all partitions: as told, else as told before, else the mean of the others.
+// rates are those of all partitions: as reported, else as reported before, else the mean of the others.
 func (b *byLoad) rates(
-	told map[assignment.Partition]float64, topics map[string][]int32,
+	reported map[assignment.Partition]float64, topics map[string][]int32,
 ) map[assignment.Partition]float64 {
 	all := make(map[assignment.Partition]float64)
 	var unknown []assignment.Partition
@@ -76,7 +76,7 @@ func (b *byLoad) rates(
 	for topic, partitions := range topics {
 		for _, number := range partitions {
 			p := assignment.Partition{Topic: topic, Number: number}
-			rate, ok := told[p]
+			rate, ok := reported[p]
 			if !ok {
 				rate, ok = b.known[p]
 			}

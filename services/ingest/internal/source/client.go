@@ -84,7 +84,7 @@ func (k *Kafka) groupConfig() (*sarama.Config, error) {
 	g := &c.Consumer.Group
 	g.InstanceId = k.InstanceID
 	g.Session.Timeout = time.Duration(k.SessionTimeout)
-	// A rebalance waits until each member has heard of it, with a heartbeat, and a partition that moves waits for two.
+	// A rebalance waits until each member knows of it, with a heartbeat, and a partition that moves waits for two.
 	g.Heartbeat.Interval = min(time.Duration(k.SessionTimeout)/10, 500*time.Millisecond)
 	g.Rebalance.Timeout = time.Duration(k.RebalanceTimeout)
 	g.Rebalance.Retry.Backoff, g.Rebalance.Retry.Max = joinBackoff, joinRetries

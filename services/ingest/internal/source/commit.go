@@ -76,7 +76,7 @@ type committer struct {
 	barred error
 	// last says that no other generation is to come: what bars this one ends the claims.
 	last bool
-	// retired are partitions whose claim has ended, with what their lanes are told.
+	// retired are partitions whose claim has ended, with what their lanes get as the reason.
 	retired map[topicPartition]error
 }
 
@@ -96,7 +96,7 @@ func (c *committer) later(tp topicPartition, p lane.Pair, fenced func(error)) {
 	c.add(tp, &handed{Pair: p, fenced: fenced})
 }
 
-// now hands over a pair and waits for the coordinator's word on it.
+// now hands over a pair and waits for the coordinator's response to it.
 func (c *committer) now(ctx context.Context, tp topicPartition, p lane.Pair, fenced func(error)) error {
 	confirmed := make(chan error, 1)
 	c.add(tp, &handed{Pair: p, fenced: fenced, confirmed: []chan<- error{confirmed}})
@@ -147,7 +147,7 @@ func (c *committer) add(tp topicPartition, p *handed) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.closed(tp); err != nil {
-		p.answer(err)
+		p.resolve(err)
 		return
 	}
 	if older := c.pending[tp]; older != nil {
@@ -253,7 +253,7 @@ func (c *committer) settle(tp topicPartition, p *handed, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.flight, tp)
-	p.answer(err)
+	p.resolve(err)
 }
 
 // putBack returns an unconfirmed pair, unless its claim has ended, or a newer one has come: that takes over its
@@ -267,7 +267,7 @@ func (c *committer) putBack(tp topicPartition, p *handed) {
 		err = c.closed(tp)
 	}
 	if err != nil {
-		p.answer(err)
+		p.resolve(err)
 		return
 	}
 	if newer := c.pending[tp]; newer != nil {
@@ -301,11 +301,11 @@ func (c *committer) end(err error) {
 	left := c.pending
 	c.pending = make(map[topicPartition]*handed)
 	for _, p := range left {
-		p.answer(err)
+		p.resolve(err)
 	}
 }
 
-func (p *handed) answer(err error) {
+func (p *handed) resolve(err error) {
 	for _, ch := range p.confirmed {
 		ch <- err
 	}

@@ -34,7 +34,7 @@ const (
 	SASLOAuth    = "oauthbearer"
 )
 
-// Config is all that the source is told.
+// Config is all that the source is given.
 type Config struct {
 	Kafka  Kafka
 	Commit Commit

@@ -36,7 +36,7 @@ func (w owners) take(t *testing.T, r *running, n int) {
 }
 
 // mustBeExpelled says that a claim whose partition has another owner, and which has not drained, is one that the
-// coordinator has given up: nobody waits for a member that was not heard of in time, and its commits are refused.
+// coordinator has given up: nobody waits for a member that did not come back in time, and its commits are refused.
 func (o *owned) mustBeExpelled(t *testing.T) {
 	t.Helper()
 	if err := o.Commit(t.Context(), lane.Pair{Position: 1, Checkpoint: "second"}); !errors.Is(err, lane.ErrFenced) {
@@ -193,7 +193,7 @@ func TestClaimsAcrossGenerations(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		next     member
-		told     bool
+		reported bool
 		assigned bool
 		word     int
 		heeded   [2]bool // by the leaders of this generation and of the next one that we hear of
@@ -201,19 +201,19 @@ func TestClaimsAcrossGenerations(t *testing.T) {
 	}{
 		{"the same generation", member{id: "m", generation: 5}, false, true, fresh, neither, kept},
 		{"the next one", member{id: "m", generation: 6}, true, true, fresh, neither, kept},
-		{"the next one, leader not told", member{id: "m", generation: 6}, false, true, fresh, neither, kept},
+		{"the next one, leader without the report", member{id: "m", generation: 6}, false, true, fresh, neither, kept},
 		{"the next one has given it away", member{id: "m", generation: 6}, true, false, fresh, neither, revoked},
-		{"given away, leader not told", member{id: "m", generation: 6}, false, false, fresh, neither, lost},
+		{"given away, leader without the report", member{id: "m", generation: 6}, false, false, fresh, neither, lost},
 		{"one was not synchronized between", member{id: "m", generation: 7}, true, true, fresh, neither, kept},
-		{"one lies between, leader not told", member{id: "m", generation: 7}, false, true, fresh, neither, lost},
+		{"one lies between, leader without the report", member{id: "m", generation: 7}, false, true, fresh, neither, lost},
 		{"a static member may have missed one", member{"m", 7, &static}, true, true, fresh, both, lost},
-		{"it had told before", member{"m", 7, &static}, true, true, named, both, kept},
-		{"it had told before, and missed many", member{"m", 17, &static}, true, true, named, both, kept},
-		{"it had told before, and is to drain", member{"m", 7, &static}, true, false, named, both, revoked},
-		{"it told since, if that was heard", member{"m", 7, &static}, true, true, late, both, lost},
+		{"it had reported before", member{"m", 7, &static}, true, true, named, both, kept},
+		{"it had reported before, and missed many", member{"m", 17, &static}, true, true, named, both, kept},
+		{"it had reported before, and is to drain", member{"m", 7, &static}, true, false, named, both, revoked},
+		{"it reported since, if that was read", member{"m", 7, &static}, true, true, late, both, lost},
 		{"a stranger led before", member{"m", 7, &static}, true, true, named, [2]bool{false, true}, lost},
 		{"a stranger leads now", member{"m", 7, &static}, true, true, named, [2]bool{true, false}, lost},
-		{"it had told before, leader not told", member{"m", 7, &static}, false, true, named, both, lost},
+		{"it had reported before, leader without the report", member{"m", 7, &static}, false, true, named, both, lost},
 		{"another static member", member{"n", 7, &static}, true, true, named, both, lost},
 		{"it has forgotten a static member", member{"m", 1, &static}, true, true, named, both, lost},
 		{"another member", member{id: "n", generation: 6}, true, true, fresh, both, lost},
@@ -244,7 +244,7 @@ func TestClaimsAcrossGenerations(t *testing.T) {
 			if !tt.assigned {
 				topics = nil
 			}
-			if _, got := m.enter(tt.next, topics, tt.told, tt.heeded[1]); got != (tt.want == lost) {
+			if _, got := m.enter(tt.next, topics, tt.reported, tt.heeded[1]); got != (tt.want == lost) {
 				t.Errorf("enter() = %v", got)
 			}
 			closed := func() error {

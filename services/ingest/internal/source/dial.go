@@ -96,9 +96,9 @@ type conn struct {
 	address string
 	kafka   *Kafka
 	secure  bool
-	// heard says that the broker has sent something; written counts the requests.
-	heard   atomic.Bool
-	written atomic.Int32
+	// responded says that the broker has sent something; written counts the requests.
+	responded atomic.Bool
+	written   atomic.Int32
 	// verdict is what was found out first: sarama may go on with another request, which fails in another way.
 	verdict atomic.Pointer[listenerError]
 }
@@ -124,7 +124,7 @@ func (c *conn) Write(p []byte) (int, error) {
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 && !c.heard.Swap(true) && !c.secure && p[0] == tlsAlert {
+	if n > 0 && !c.responded.Swap(true) && !c.secure && p[0] == tlsAlert {
 		return 0, c.judge(" wants TLS: set kafka.tls.enable: true, or use the port of a listener without TLS", errAlert)
 	}
 	if err != nil {
@@ -151,7 +151,7 @@ func (c *conn) explain(err error) error {
 	if ok && timeout.Timeout() || errors.Is(err, net.ErrClosed) || c.written.Load() > introduction {
 		return err
 	}
-	heard := c.heard.Load()
+	responded := c.responded.Load()
 	sasl := c.kafka.SASL.Mechanism != ""
 	var text string
 	switch {
@@ -159,12 +159,12 @@ func (c *conn) explain(err error) error {
 		text = " refuses us, as a listener does that wants a client certificate: set kafka.tls.cert and kafka.tls.key"
 	case tlsfiles.IsAlert(err):
 		text = " refuses our certificate: is kafka.tls.cert of an authority that the brokers trust, and not expired?"
-	case heard && sasl:
+	case responded && sasl:
 		text = " ends the connection while we authenticate: check kafka.sasl"
-	case heard && c.written.Load() <= 2:
+	case responded && c.written.Load() <= 2:
 		text = " ends the connection after its versions, as a listener does that wants SASL: set kafka.sasl, " +
 			"or use another port"
-	case heard:
+	case responded:
 		return err
 	case c.secure:
 		text = " ends the connection at the first request: check its port, kafka.tls.cert and kafka.sasl"

@@ -165,7 +165,7 @@ func (r *reader) take(p *kafkawire.FetchedPartition) error {
 	}
 	result, err := unpack(r.tp, p, from, r.committed)
 	r.newest.Store(p.HighWatermark)
-	r.heard.Store(time.Now().UnixNano())
+	r.newestAt.Store(time.Now().UnixNano())
 	if err == nil {
 		r.trouble.Store(nil) // who sees the records sees no trouble
 	}
@@ -193,7 +193,7 @@ func (r *reader) damaged(offset int64, err error) error {
 	return r.unreadable(err)
 }
 
-// choose follows the leader's word about a replica nearby, and goes back to ask it again after a while: the replica
+// choose follows what the leader says of a replica nearby, and goes back to ask it again after a while: the replica
 // may have fallen behind.
 func (r *reader) choose(preferred int32) error {
 	now := time.Now()

@@ -88,7 +88,7 @@ func (s *Source) leave(ctx context.Context, member string) (err error) {
 }
 
 // retire leaves the group as a static member whose configuration says that its end is for good. Its claims have
-// drained. One that cannot be told leaves by its session timeout.
+// drained. One that cannot be reached leaves by its session timeout.
 func (s *Source) retire() {
 	k := &s.config.Kafka
 	if k.InstanceID == "" || !k.Leave {

@@ -20,7 +20,7 @@ const (
 	replanEvery, urgentEvery = 30 * time.Second, 5 * time.Second
 	// replanShare is the change of the load, as a share of the capacity, that makes it ask.
 	replanShare = 0.2
-	// urgentRise is by how much the load of one that has too much must exceed what it told to be urgent.
+	// urgentRise is by how much the load of one that has too much must exceed what it reported to be urgent.
 	urgentRise = 1.02
 	// A partition that brings rise times what it did, in each of so many measurements, does so from now on: an average
 	// would know it when its member is far behind.
@@ -46,7 +46,7 @@ type load struct {
 
 // measure looks again.
 func (l *load) measure(r *reader, now time.Time, window time.Duration) {
-	if r == nil || r.heard.Load() == 0 {
+	if r == nil || r.newestAt.Load() == 0 {
 		return
 	}
 	end := r.newest.Load()
@@ -93,15 +93,15 @@ func (l *load) needs(capacity float64) float64 {
 	return max(l.rate, min(l.rate+late/catchUp, assignment.Fill*capacity))
 }
 
-// told is what a partition needs, for a report; it is unknown before it has been measured for a while.
-func (l *load) told(window time.Duration, capacity float64) uint64 {
+// share is what a partition needs, for a report; it is unknown before it has been measured for a while.
+func (l *load) share(window time.Duration, capacity float64) uint64 {
 	if l.since.IsZero() || l.at.Sub(l.since) < window/3 {
 		return assignment.Unknown
 	}
 	return uint64(max(0, l.needs(capacity)))
 }
 
-// report is what the leader is told at the next join.
+// report is what the leader gets at the next join.
 func (m *membership) report() assignment.Report {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -109,17 +109,17 @@ func (m *membership) report() assignment.Report {
 	if m.member.id != "" {
 		r.Generation = m.member.generation
 	}
-	m.toldLoad, m.toldAt = 0, time.Now()
-	m.words++
+	m.reportedLoad, m.reportedAt = 0, time.Now()
+	m.reports++
 	capacity := float64(m.source.config.Kafka.Capacity)
 	for tp, c := range m.claims {
 		if c.named == 0 {
-			c.named = m.words
+			c.named = m.reports
 		}
 		p := assignment.Partition{Topic: tp.topic, Number: tp.partition}
-		s := assignment.Share{Partition: p, Rate: c.load.told(m.source.loadWindow, capacity)}
+		s := assignment.Share{Partition: p, Rate: c.load.share(m.source.loadWindow, capacity)}
 		if s.Rate != assignment.Unknown {
-			m.toldLoad += c.load.needs(capacity)
+			m.reportedLoad += c.load.needs(capacity)
 		}
 		r.Holds = append(r.Holds, s)
 	}
@@ -129,7 +129,7 @@ func (m *membership) report() assignment.Report {
 	return r
 }
 
-// follow measures what the claims bring, and asks for a plan when it is no longer what the leader was told.
+// follow measures what the claims bring, and asks for a plan when it is no longer what was reported to the leader.
 func (m *membership) follow(ctx context.Context) {
 	for Sleep(ctx, m.source.loadEvery) {
 		m.mu.Lock()
@@ -139,22 +139,22 @@ func (m *membership) follow(ctx context.Context) {
 			c.load.measure(c.reader(), now, m.source.loadWindow)
 			sum += c.load.needs(capacity)
 		}
-		if s := m.session; s != nil && m.outdated(sum, capacity, now.Sub(m.toldAt)) {
+		if s := m.session; s != nil && m.outdated(sum, capacity, now.Sub(m.reportedAt)) {
 			m.source.log.Info("the load has changed: asking the leader for a plan", "bytes_per_second", int64(sum),
-				"told", int64(m.toldLoad), "capacity", int64(capacity))
-			m.toldAt = now
+				"reported", int64(m.reportedLoad), "capacity", int64(capacity))
+			m.reportedAt = now
 			s.renew()
 		}
 		m.mu.Unlock()
 	}
 }
 
-// outdated says that the leader is to plan anew: the load has changed since it was told, or it is more than can be
-// carried. Of that it hears soon when it is more than it was told, and else again and again, since another member may
+// outdated says that the leader is to plan anew: the load has changed since it was reported, or it is more than can be
+// carried. The leader gets to know soon when it is more than was reported, and else again and again, since another member may
 // have room by now. The caller holds mu.
 func (m *membership) outdated(load, capacity float64, ago time.Duration) bool {
 	over := load > assignment.Limit*capacity
-	changed := math.Abs(load-m.toldLoad) > replanShare*capacity
+	changed := math.Abs(load-m.reportedLoad) > replanShare*capacity
 	return ago > m.source.replanEvery && (changed || over) ||
-		ago > m.source.urgentEvery && over && load > urgentRise*m.toldLoad
+		ago > m.source.urgentEvery && over && load > urgentRise*m.reportedLoad
 }

@@ -20,7 +20,7 @@ func TestLoadOfAPartition(t *testing.T) {
 	r, now, l := &reader{}, time.Unix(1000, 0), load{}
 	tick := func(added int64) {
 		now = now.Add(time.Second)
-		r.heard.Store(now.UnixNano())
+		r.newestAt.Store(now.UnixNano())
 		r.newest.Add(added)
 		l.measure(r, now, window)
 	}
@@ -28,19 +28,19 @@ func TestLoadOfAPartition(t *testing.T) {
 	r.fetchedBytes.Store(20_000)
 	r.fetchedOffsets.Store(100)
 	tick(0)
-	if told := l.told(window, capacity); told != assignment.Unknown {
+	if told := l.share(window, capacity); told != assignment.Unknown {
 		t.Errorf("told %d before anything is measured", told)
 	}
 	for range 30 {
 		tick(50)
 	}
-	if told := l.told(window, capacity); told != 50*200 {
+	if told := l.share(window, capacity); told != 50*200 {
 		t.Errorf("told %d, want 50 offsets of 200 bytes", told)
 	}
 	r = &reader{} // the lane opens again: what is known stays
 	r.newest.Store(6500)
 	tick(0)
-	if told := l.told(window, capacity); told != 50*200 {
+	if told := l.share(window, capacity); told != 50*200 {
 		t.Errorf("told %d with a new reader", told)
 	}
 	r.fetchedBytes.Store(200)
@@ -48,7 +48,7 @@ func TestLoadOfAPartition(t *testing.T) {
 	for range 60 {
 		tick(10)
 	}
-	if told := l.told(window, capacity); told < 1900 || told > 2200 {
+	if told := l.share(window, capacity); told < 1900 || told > 2200 {
 		t.Errorf("told %d, want about 2000", told)
 	}
 }
@@ -78,7 +78,7 @@ func TestWhatIsLateTakesCapacity(t *testing.T) {
 	r.newest.Store(100)
 	for range 2 {
 		now = now.Add(time.Second)
-		r.heard.Store(now.UnixNano())
+		r.newestAt.Store(now.UnixNano())
 		l.measure(r, now, loadWindow)
 	}
 	if l.backlog != 7000 {
@@ -95,11 +95,11 @@ func TestLoadThatRisesIsSeenSoon(t *testing.T) {
 	tick := func(times int, added int64) uint64 {
 		for range times {
 			now = now.Add(time.Second)
-			r.heard.Store(now.UnixNano())
+			r.newestAt.Store(now.UnixNano())
 			r.newest.Add(added)
 			l.measure(r, now, window)
 		}
-		return l.told(window, capacity)
+		return l.share(window, capacity)
 	}
 	if told := tick(60, 100); told != 10_000 {
 		t.Fatalf("told %d", told)

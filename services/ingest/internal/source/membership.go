@@ -36,7 +36,7 @@ type membership struct {
 	stop context.CancelFunc
 
 	mu sync.Mutex
-	// member is who we are, in the newest generation that we have heard of, and assigned what is ours in it.
+	// member is who we are, in the newest generation that we know of, and assigned what is ours in it.
 	member   member
 	assigned map[topicPartition]bool
 	// claims are those that have not ended, with at most one for a partition. load counts them by pool.
@@ -44,15 +44,15 @@ type membership struct {
 	load   []int
 	// session is the one under way; nil between two.
 	session *session
-	// told says that the leader of the generation to come has heeded our report.
-	told bool
-	// words counts what we have told at joins. joined is how many there were when we entered the newest generation, so
-	// that word is the one which its leader had, and heeded says that this leader has read it.
-	words, joined int
-	heeded        bool
-	// toldLoad is how many bytes a second the leader was last told of, toldAt when.
-	toldLoad float64
-	toldAt   time.Time
+	// reported says that the leader of the generation to come has read our report.
+	reported bool
+	// reports counts those of our joins. joined is how many there were when we entered the newest generation, so that one
+	// is what its leader had, and heeded says that this leader has read it.
+	reports, joined int
+	heeded          bool
+	// reportedLoad is how many bytes a second were in our last report to the leader, reportedAt when that was.
+	reportedLoad float64
+	reportedAt   time.Time
 }
 
 // newMembership starts what the claims share.
@@ -127,23 +127,23 @@ func (m *membership) doubted(err error) {
 	}
 }
 
-// enter goes on in a generation, with what is assigned to us in it. told says that the leader knew what we held when
+// enter goes on in a generation, with what is assigned to us in it. reported says that the leader knew what we held when
 // it assigned; a leader that knows gives nothing of it to others before we have joined once more without it.
 //
 // Claims live on in the generation that follows the one in which they were ours: nobody else can have had the
-// partition. Those that are not ours any more may drain, and commit in this generation, if the leader was told; heeded
+// partition. Those that are not ours any more may drain, and commit in this generation, if the leader knew; heeded
 // says that it has read our report. When generations are missing between the two, a dynamic member has joined each of
 // them, telling what it held, for otherwise the coordinator would have removed it. A static member may have missed
-// them, and then its last word stood for it: see stood. Whatever is not known to be ours has ended, as after a crash:
+// them, and then its last report stood for it: see stood. Whatever is not known to be ours has ended, as after a crash:
 // lost says that something has.
 //
 // rest are the claims that drain.
-func (m *membership) enter(next member, topics map[string][]int32, told, heeded bool) (rest []*claim, lost bool) {
+func (m *membership) enter(next member, topics map[string][]int32, reported, heeded bool) (rest []*claim, lost bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	last, gap := m.member, next.generation-m.member.generation
-	same := last.id == next.id && (gap == 0 || gap == 1 || gap > 1 && told && next.instance == nil)
-	missed := last.id == next.id && gap > 1 && told && m.heeded && heeded
+	same := last.id == next.id && (gap == 0 || gap == 1 || gap > 1 && reported && next.instance == nil)
+	missed := last.id == next.id && gap > 1 && reported && m.heeded && heeded
 	m.assigned = make(map[topicPartition]bool)
 	for topic, partitions := range topics {
 		for _, p := range partitions {
@@ -156,7 +156,7 @@ func (m *membership) enter(next member, topics map[string][]int32, told, heeded 
 		switch {
 		case goesOn && m.assigned[tp]:
 			kept++
-		case goesOn && told:
+		case goesOn && reported:
 			rest = append(rest, c)
 			c.end(nil)
 		default:
@@ -166,7 +166,7 @@ func (m *membership) enter(next member, topics map[string][]int32, told, heeded 
 			c.end(why)
 		}
 	}
-	m.member, m.joined, m.heeded = next, m.words, heeded
+	m.member, m.joined, m.heeded = next, m.reports, heeded
 	m.prefetch.divide(len(m.assigned))
 	m.committer.advance(next)
 	if gap != 0 || last.id != next.id {
@@ -177,7 +177,7 @@ func (m *membership) enter(next member, topics map[string][]int32, told, heeded 
 	return rest, lost
 }
 
-// stood says that each word of ours that a leader may have had since the newest generation began, that of the join for
+// stood says that each report of ours that a leader may have had since the newest generation began, that of the join for
 // it included, names the partition of a claim. A leader of ours withholds it then, in a generation also for which we
 // did not join: the coordinator repeats for a static member what it said last. The caller holds mu.
 func (m *membership) stood(c *claim) bool { return c.named > 0 && c.named <= m.joined }

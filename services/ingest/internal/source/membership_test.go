@@ -191,7 +191,7 @@ func TestClaimBegins(t *testing.T) {
 	}
 }
 
-// A lane that ends early is a fault that is told, with a panic where it was one, and its claim rests until it ends. One
+// A lane that ends early is a fault that is reported, with a panic where it was one, and its claim rests until it ends. One
 // that ends with its claim is none.
 func TestALaneThatEndsEarly(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -295,8 +295,8 @@ func TestSetupWaitsForWhatDrains(t *testing.T) {
 	case <-time.After(10 * time.Millisecond):
 	}
 	close(release)
-	if err := <-begun; !errors.Is(err, errDrained) || m.session != nil || m.told {
-		t.Errorf("%v; told %v", err, m.told)
+	if err := <-begun; !errors.Is(err, errDrained) || m.session != nil || m.reported {
+		t.Errorf("%v; told %v", err, m.reported)
 	}
 }
 
@@ -305,7 +305,7 @@ func TestWhatTheLeaderWasToldIsForOneSession(t *testing.T) {
 	m, _ := alone(t, waits)
 	defer m.close()
 	m.session = &session{membership: m, leave: func() {}, group: &generation{id: "m", number: 5}}
-	if m.assignment(6, ours, true); m.told {
+	if m.assignment(6, ours, true); m.reported {
 		t.Error("it is kept for the next session")
 	}
 }
@@ -388,7 +388,7 @@ func TestOnlyAssignmentByLoadFollowsTheLoad(t *testing.T) {
 			}
 		}
 		m.mu.Lock()
-		m.session, m.toldLoad = &session{membership: m, leave: leave}, 1e9 // and nothing is loaded
+		m.session, m.reportedLoad = &session{membership: m, leave: leave}, 1e9 // and nothing is loaded
 		m.mu.Unlock()
 		if follows {
 			<-left

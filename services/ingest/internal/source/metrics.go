@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics are what the source counts. Labels are bounded: results and states are words of this package, never topics or
+// Metrics are what the source counts. Labels are bounded: results and states are names of this package, never topics or
 // offsets.
 type Metrics struct {
 	commits       *prometheus.CounterVec

@@ -12,10 +12,10 @@ func TestWhenAPlanIsOutdated(t *testing.T) {
 	defer m.close()
 	const capacity = 100.0
 	for _, tt := range []struct {
-		name       string
-		told, load float64
-		ago        time.Duration
-		want       bool
+		name           string
+		reported, load float64
+		ago            time.Duration
+		want           bool
 	}{
 		{"nothing has changed", 50, 50, time.Hour, false},
 		{"by less than a fifth", 50, 69, time.Hour, false},
@@ -27,9 +27,9 @@ func TestWhenAPlanIsOutdated(t *testing.T) {
 		{"too much, hardly more than told", 90, 91, urgentEvery + 1, false},
 		{"too much, a little more than told", 90, 93, urgentEvery + 1, true},
 		{"too much since it was told", 95, 95, replanEvery, false},
-		{"too much since it was told, for long", 95, 95, replanEvery + 1, true},
+		{"too much since it was reported, for long", 95, 95, replanEvery + 1, true},
 	} {
-		m.toldLoad = tt.told
+		m.reportedLoad = tt.reported
 		if got := m.outdated(tt.load, capacity, tt.ago); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // currentOwners leaves of what members say that they hold what they can still hold. A static member that missed
-// generations, or whose last word the coordinator repeats for it, may name partitions that have gone to another one
+// generations, or whose last metadata the coordinator repeats for it, may name partitions that have gone to another one
 // since. Sarama's strategy would take it for an owner: it gives a partition at once to whoever names it, while the true
 // owner has yet to drain it. Of two that name a partition, the one with the newer generation is its owner. That two
 // name it with the same generation does not happen; the first by id would be.
@@ -25,10 +25,10 @@ func currentOwners(
 		generation int32
 	}
 	newest := make(map[topicPartition]owner)
-	words := make(map[string]word, len(members))
+	holdings := make(map[string]holding, len(members))
 	for id, meta := range members {
-		w := wordOf(meta)
-		words[id] = w
+		w := holdingOf(meta)
+		holdings[id] = w
 		for _, tp := range w.holds {
 			o, taken := newest[tp]
 			if !taken || w.generation > o.generation || w.generation == o.generation && id < o.id {
@@ -39,7 +39,7 @@ func currentOwners(
 	out := make(map[string]sarama.ConsumerGroupMemberMetadata, len(members))
 	for id, meta := range members {
 		byTopic := make(map[string][]int32)
-		for _, tp := range words[id].holds {
+		for _, tp := range holdings[id].holds {
 			if newest[tp].id == id {
 				byTopic[tp.topic] = append(byTopic[tp.topic], tp.partition)
 			}
@@ -49,22 +49,22 @@ func currentOwners(
 			owned := &sarama.OwnedPartition{Topic: topic, Partitions: partitions}
 			meta.OwnedPartitions = append(meta.OwnedPartitions, owned)
 		}
-		meta.Version, meta.GenerationID = max(meta.Version, 2), words[id].generation
+		meta.Version, meta.GenerationID = max(meta.Version, 2), holdings[id].generation
 		out[id] = meta
 	}
 	return out
 }
 
-// word is what a member says that it holds, and since when.
-type word struct {
+// holding is what a member says that it holds, and since when.
+type holding struct {
 	holds      []topicPartition
 	generation int32
 }
 
-// wordOf reads what the protocol has for it, and our report: a claim of an earlier session that still drains is in the
+// holdingOf reads what the protocol has for it, and our report: a claim of an earlier session that still drains is in the
 // report alone.
-func wordOf(meta sarama.ConsumerGroupMemberMetadata) word {
-	w := word{holds: ownedBy(meta), generation: generationOf(meta)}
+func holdingOf(meta sarama.ConsumerGroupMemberMetadata) holding {
+	w := holding{holds: ownedBy(meta), generation: generationOf(meta)}
 	r, err := assignment.ParseReport(meta.UserData)
 	if err != nil {
 		return w

@@ -40,7 +40,7 @@ type claim struct {
 	last  *reader
 
 	outlook outlook
-	// load is guarded by the membership, as is named: which of our words to the leader was the first with the
+	// load is guarded by the membership, as is named: which of our reports to the leader was the first with the
 	// partition. All that came later have it as well; 0: none has.
 	load  load
 	named int

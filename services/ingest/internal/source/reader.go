@@ -64,9 +64,9 @@ type reader struct {
 	// err is what Next answers when the queue is empty. Once it is set nothing is queued any more.
 	err error
 
-	// newest is the end of the partition as of the last fetch, heard is when that was, in nanoseconds since 1970.
+	// newest is the end of the partition as of the last fetch, newestAt is when that was, in nanoseconds since 1970.
 	// trouble is why fetches fail.
-	newest, heard atomic.Int64
+	newest, newestAt atomic.Int64
 	// fetchedBytes came with the batches of fetchedOffsets.
 	fetchedBytes, fetchedOffsets atomic.Int64
 	trouble                      atomic.Pointer[string]

@@ -102,7 +102,7 @@ func (o *offsets) rights() (Operations, error) {
 	return untold, nil
 }
 
-// viewGroup asks the coordinator about the group. An ingest is told by its client id.
+// viewGroup asks the coordinator about the group. An ingest is recognized by its client id.
 func (s *Source) viewGroup() (groupView, error) {
 	view := groupView{rights: untold}
 	response, err := ask(s.offsets, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, error) {

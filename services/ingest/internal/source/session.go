@@ -40,13 +40,13 @@ func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
 	m := s.membership
 	id := m.identity(gs.MemberID(), gs.GenerationID())
 	m.mu.Lock()
-	told := m.told
-	m.told = false
+	reported := m.reported
+	m.reported = false
 	m.mu.Unlock()
 	if err := m.source.renewal.check(id); err != nil {
 		return err
 	}
-	rest, _ := m.enter(id, gs.Claims(), told, told)
+	rest, _ := m.enter(id, gs.Claims(), reported, reported)
 	m.source.joined.Store(true)
 	if err := drained(gs.Context(), rest); err != nil {
 		return err
@@ -89,19 +89,19 @@ func (s *session) Cleanup(gs sarama.ConsumerGroupSession) error {
 }
 
 // assignment is what a cooperative group assigns to us in the generation to come, of which sarama's session knows
-// nothing yet. Claims that are not in it are told here: that sarama closes the messages of such a claim helps nobody
+// nothing yet. Claims that are not in it end here: that sarama closes the messages of such a claim helps nobody
 // who has closed them himself.
-func (m *membership) assignment(generation int32, topics map[string][]int32, told bool) {
+func (m *membership) assignment(generation int32, topics map[string][]int32, reported bool) {
 	m.mu.Lock()
 	s := m.session
 	if s == nil { // the first of a session is Setup's
-		m.told = told
+		m.reported = reported
 	}
 	m.mu.Unlock()
 	if s == nil {
 		return
 	}
-	if _, lost := m.enter(m.identity(s.group.MemberID(), generation), topics, true, told); lost {
+	if _, lost := m.enter(m.identity(s.group.MemberID(), generation), topics, true, reported); lost {
 		s.leave()
 	}
 }

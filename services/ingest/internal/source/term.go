@@ -18,7 +18,7 @@ func (c *committer) admit(tp topicPartition) {
 }
 
 // retire ends what the claim of a partition commits: nothing of it is sent from here on, neither what waits nor, in
-// another generation, what is on its way. Its lane is told why.
+// another generation, what is on its way. Its lane gets the reason.
 func (c *committer) retire(tp topicPartition, why error) {
 	if mutant.Retired { // what the claim has handed over is still sent, in whatever generation there is by then
 		return
@@ -31,7 +31,7 @@ func (c *committer) retire(tp topicPartition, why error) {
 	c.retired[tp] = why
 	if p := c.pending[tp]; p != nil {
 		delete(c.pending, tp)
-		p.answer(why)
+		p.resolve(why)
 	}
 	if p := c.flight[tp]; p != nil {
 		p.ended = why
@@ -81,7 +81,7 @@ func (c *committer) abandon(why error) {
 	left := c.pending
 	c.pending = make(map[topicPartition]*handed)
 	for _, p := range left {
-		p.answer(why)
+		p.resolve(why)
 	}
 	c.mu.Unlock()
 	for _, p := range left {

@@ -3,6 +3,7 @@ package avro
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -14,15 +15,45 @@ import (
 // specification, "Duration").
 const durationBytes = 12
 
-// columnOp picks the instruction for a column that the contract asks for.
-func columnOp(w, r *typ) (code opcode, ok bool) {
-	switch {
-	case r.kind == kindString || r.kind == kindBytes:
-		return opText, w.kind == kindString || w.kind == kindBytes && w.logical == logicalNone
-	case r.kind == kindLong && w.kind == kindInt:
-		return opNumber, true
+// columnOp picks the instruction for a column that the contract asks for. A writer that has a text where the reader has
+// a number, or the other way round, is read by what it has, if that becomes such a column as well.
+func columnOp(w, r *typ, column *decode.Column) (code opcode, ok bool) {
+	switch text := r.kind == kindString || r.kind == kindBytes; w.kind {
+	case kindString, kindBytes:
+		return opText, text && (w.kind == kindString || w.logical == logicalNone) || w.becomes(column)
+	case kindInt, kindLong:
+		return opNumber, !text && (w.kind == kindInt || r.kind == kindLong) || w.becomes(column)
 	}
-	return opNumber, w.kind == r.kind
+	return opNumber, false
+}
+
+// becomes reports whether values of a text or a whole number become a column, whatever the type that they had before.
+func (t *typ) becomes(column *decode.Column) bool {
+	switch {
+	case t.kind == kindString, t.kind == kindBytes && t.logical == logicalNone:
+		return column.Check(decode.FromText) == ""
+	case (t.kind == kindInt || t.kind == kindLong) && t.logical == logicalNone:
+		return column.Check(decode.FromNumber) == ""
+	}
+	return false
+}
+
+// both are the columns that values of two types become, of a union each branch.
+func both(have, want *shape.Node) (targets []decode.Target) {
+	types := []*typ{typeOf(have), typeOf(want)}
+	if want.Kind == shape.Union {
+		types = types[:1]
+		for _, b := range want.Parts {
+			types = append(types, typeOf(b))
+		}
+	}
+	for _, target := range decode.Targets() {
+		c := &decode.Column{Type: target}
+		if !slices.ContainsFunc(types, func(t *typ) bool { return t == nil || t.kind != kindNull && !t.becomes(c) }) {
+			targets = append(targets, target)
+		}
+	}
+	return targets
 }
 
 // cell keeps a column for an instruction that writes field number of r.

@@ -25,6 +25,11 @@ func parsed(t testing.TB, avsc string, references ...string) *Schema {
 	return s
 }
 
+// ofBoth are the columns that texts become and whole numbers without a unit do.
+var ofBoth = []decode.Target{
+	decode.String, decode.Numeric, decode.BigNumeric, decode.Date, decode.DateTime, decode.Timestamp, decode.Float,
+}
+
 func TestWith(t *testing.T) {
 	null := func(typ string) string { return `["null",` + typ + `]` }
 	sub := func(fields string) string { return `{"type":"record","name":"S","fields":[` + fields + `]}` }
@@ -41,7 +46,7 @@ func TestWith(t *testing.T) {
 		"long to int":     {`"long"`, `"int"`, decode.Changes{}},
 		"long to string": {
 			`"long"`, null(`"string"`), decode.Changes{
-				Conflicts: []decode.Conflict{{Path: "payload.x", Have: "long", Want: "string"}},
+				Conflicts: []decode.Conflict{{Path: "payload.x", Have: "long", Want: "string", By: ofBoth}},
 			},
 		},
 		"date to timestamp": {
@@ -51,7 +56,9 @@ func TestWith(t *testing.T) {
 		},
 		"one to several": {
 			null(`"long"`), `["null","long","string"]`, decode.Changes{
-				Conflicts: []decode.Conflict{{Path: "payload.x", Have: "long", Want: "[null, long, string]"}},
+				Conflicts: []decode.Conflict{{
+					Path: "payload.x", Have: "long", Want: "[null, long, string]", By: ofBoth,
+				}},
 			},
 		},
 		"another branch": {

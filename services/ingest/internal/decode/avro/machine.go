@@ -262,7 +262,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			c := prog.cells[in.arg]
 			micros, ok := decode.ToMicros(protowire.DecodeZigZag(v), c.Unit)
 			if m.Micros, m.HasTime = micros, ok; c.Dates != nil || !ok {
-				if reason := m.TakeTime(c.Dates, micros, ok, v&1 != 0); reason != "" {
+				if reason := m.TakeTime(c.Dates, micros, ok, v&1 != 0, in.jump != 0); reason != "" {
 					return nil, m.fail(prog, pc, at, reason)
 				}
 			}
@@ -272,10 +272,8 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 				o, p = decode.PutVarint(out, o+int(then.tagLen), uint64(protowire.DecodeZigZag(v))), next
 			}
 
-		case opTakeID, opTakeTimeText:
-			if reason := m.take(prog, in, src, p); reason != "" {
-				return nil, m.fail(prog, pc, at, reason)
-			}
+		case opTakeID:
+			m.takeID(prog, in, src, p)
 
 		default:
 			var reason string

@@ -2,6 +2,7 @@ package avro
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -49,8 +50,13 @@ var lax = avro.WithLaxNames(func(string) error { return nil })
 // them inside.
 func (m *mender) parseTexts(texts []string) (*avro.Schema, error) {
 	m.named, m.faults = map[string]named{}, map[[2]string]string{}
-	trees := make([]any, len(texts))
-	for i, text := range texts {
+	trees, given := make([]any, len(texts)), texts
+	texts = make([]string, len(given))
+	for i, text := range given {
+		if !json.Valid([]byte(text)) {
+			text = withoutComments(text)
+		}
+		texts[i] = text
 		d := json.NewDecoder(strings.NewReader(text))
 		d.UseNumber()
 		if err := d.Decode(&trees[i]); err != nil || d.More() {
@@ -102,7 +108,7 @@ func (m *mender) parse(texts []string, trees []any) (parsed *avro.Schema, err er
 
 func (m *mender) warn(where, format string, args ...any) {
 	if len(m.warnings) < mostWarnings {
-		m.warnings = append(m.warnings, where+": "+fmt.Sprintf(format, args...))
+		m.warnings = append(m.warnings, cmp.Or(where, "the schema")+": "+fmt.Sprintf(format, args...))
 	}
 }
 
@@ -225,7 +231,12 @@ func (m *mender) field(f map[string]any, record, namespace string) {
 		m.object(f, namespace) // the field is the definition itself, as some tools write it
 	default:
 		m.where = record + "." + name
-		m.decimal(f, m.where)
+		if logical, ok := f["logicalType"]; ok {
+			m.warn(m.where, "logicalType %v is beside the type and not in it, where Avro passes over it: the column is "+
+				"that of the type, unless columns asks for another", logical)
+			delete(f, "logicalType")
+			m.changed = true
+		}
 		f["type"] = m.schema(f["type"], namespace)
 	}
 	if _, ok := f["default"]; ok {
@@ -241,6 +252,13 @@ func (m *mender) decimal(v map[string]any, where string) {
 	kind, _ := v["type"].(string)
 	if v["logicalType"] != "decimal" || kind != "bytes" && kind != "fixed" {
 		return
+	}
+	for _, key := range []string{"precision", "scale"} {
+		if text, ok := v[key].(string); ok && isWhole(text) {
+			m.warn(where, "the %s %q is in quotes; it is read as the number", key, text)
+			v[key] = json.Number(text)
+			m.changed = true
+		}
 	}
 	precision, given := whole(v["precision"])
 	scale, scaled := whole(v["scale"])
@@ -270,6 +288,11 @@ func whole(v any) (int64, bool) {
 	text := fmt.Sprint(v)
 	n, err := strconv.ParseInt(text, 10, 32)
 	return n, err == nil
+}
+
+func isWhole(text string) bool {
+	_, ok := whole(text)
+	return ok
 }
 
 // check takes the defaults away that are no values of their fields; found says that there were such.

@@ -26,8 +26,24 @@ func TestInvalidButUnused(t *testing.T) {
 			"\x04ab", `x:"ab"`,
 		},
 		{
-			`{"name":"x","type":"bytes","logicalType":"decimal","precision":0}`, "R.x: a decimal of precision 0",
+			`{"name":"x","type":"bytes","logicalType":"decimal","precision":0}`,
+			"R.x: logicalType decimal is beside the type", "\x04ab", `x:"ab"`,
+		},
+		{
+			`{"name":"x","type":["null","long"],"logicalType":"timestamp-millis"}`,
+			"R.x: logicalType timestamp-millis is beside the type", "\x02\x02", `x:1`,
+		},
+		{
+			`{"name":"x","type":{"type":"bytes","logicalType":"decimal","precision":0}}`, "R.x: a decimal of precision 0",
 			"\x04ab", `x:"ab"`,
+		},
+		{
+			`{"name":"x","type":{"type":"bytes","logicalType":"decimal","precision":"4","scale":"2"}}`,
+			`R.x: the scale "2" is in quotes`, "\x02\x7b", `x:"1.23"`,
+		},
+		{
+			`{"name":"x","type":{"type":"bytes","logicalType":"decimal","precision":"four"}}`,
+			"R.x: a decimal without precision", "\x02\x7b", `x:"{"`,
 		},
 		{
 			`{"name":"x","type":{"type":"fixed","name":"F","size":2,"logicalType":"decimal","precision":9}}`,

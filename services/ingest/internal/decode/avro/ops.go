@@ -51,9 +51,8 @@ const (
 	opSkip // arg: index of what is skipped
 
 	// Taking a copy of the next value for the envelope, without moving on.
-	opTakeID       // jump: the kind of the value; arg: index of the enum
-	opTakeTime     // arg: index of the cell
-	opTakeTimeText // arg: index of the cell
+	opTakeID   // jump: the kind of the value; arg: index of the enum
+	opTakeTime // arg: index of the cell, jump: 1 where the column counts dates that are far away
 )
 
 // op is one instruction.

@@ -10,7 +10,7 @@ import (
 func scalarOp(w *typ, column *shape.Node) (code opcode, ok bool) {
 	r := typeOf(column)
 	if column.Override != nil && r.logical != logicalDecimal {
-		return columnOp(w, r)
+		return columnOp(w, r, column.Override)
 	}
 	switch r.kind {
 	case kindBoolean:
@@ -73,7 +73,7 @@ func sameDecimal(w, r *typ) bool {
 // scalar compiles one value that has no parts.
 func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path) error {
 	code, ok := scalarOp(w, r)
-	if !ok {
+	if !ok || code == opText && r.Override.Type != decode.Timestamp && path.Is(c.options.EventTimePath()) {
 		c.fail(c.incompatible(w, r), path)
 		return nil
 	}
@@ -81,11 +81,12 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 	if code == opNumber && column == nil {
 		column = moment(w, r)
 	}
-	c.take(w, r, path)
+	c.take(w, r, column, path)
 	in := op{code: code}
 	switch code {
 	case opText, opNumber:
 		in.arg = c.cell(column, r, number)
+		c.cells[in.arg].Take = column.Type == decode.Timestamp && path.Is(c.options.EventTimePath())
 		if w.kind == kindInt {
 			in.jump = 1
 		}
@@ -151,8 +152,8 @@ func (c *compiler) enum(w *typ, r *shape.Node) int32 {
 	return at
 }
 
-// take compiles the copy of a value that the envelope needs, if this is one.
-func (c *compiler) take(w *typ, r *shape.Node, path *decode.Path) {
+// take compiles the copy of a value that the envelope needs, if this is one. A TIMESTAMP takes the event's time itself.
+func (c *compiler) take(w *typ, r *shape.Node, column *decode.Column, path *decode.Path) {
 	if path.Is(c.options.EventIDPath()) {
 		in := op{code: opTakeID, jump: int32(w.kind)}
 		if w.kind == kindEnum {
@@ -160,16 +161,17 @@ func (c *compiler) take(w *typ, r *shape.Node, path *decode.Path) {
 		}
 		c.emit(in, path)
 	}
-	if !path.Is(c.options.EventTimePath()) {
-		return
-	}
-	if w.kind == kindString || w.kind == kindBytes {
-		c.emit(op{code: opTakeTimeText, arg: c.cell(r.Override, r, r.Number)}, path)
+	if !path.Is(c.options.EventTimePath()) || column != nil && column.Type == decode.Timestamp {
 		return
 	}
 	unit := c.options.EventTimeUnit
 	if m := moments[w.logical]; m.kind == shape.Timestamp {
 		unit = m.unit
 	}
-	c.emit(op{code: opTakeTime, arg: c.cell(&decode.Column{Type: decode.Timestamp, Unit: unit}, r, r.Number)}, path)
+	in := op{code: opTakeTime}
+	in.arg = c.cell(&decode.Column{Type: decode.Timestamp, Unit: unit}, r, r.Number)
+	if column != nil && column.IsMoment() {
+		in.jump = 1
+	}
+	c.emit(in, path)
 }

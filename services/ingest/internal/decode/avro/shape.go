@@ -183,6 +183,7 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 			}
 			return shape.Conflicts
 		},
+		Both:   both,
 		Branch: func(union, want *shape.Node) int { return matchBranch(typeOf(want), union) },
 		NewBranch: func(want *shape.Node) string {
 			return branchName(&typ{branches: []*typ{typeOf(want)}}, 0)

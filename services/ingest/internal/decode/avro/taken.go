@@ -8,46 +8,33 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// take copies the value at src[p:], which the next instruction reads and checks; a value that is cut short is left to
-// that one. run takes whole numbers for the time itself.
-func (m *machine) take(prog *program, in *op, src []byte, p int) (reason string) {
+// takeID copies the value at src[p:], which the next instruction reads and checks; a value that is cut short is left to
+// that one.
+func (m *machine) takeID(prog *program, in *op, src []byte, p int) {
 	t := &m.Taken
-	if in.code == opTakeTimeText {
-		text, _, reason := sized(src, p)
-		if reason != "" {
-			return ""
-		}
-		c := prog.cells[in.arg]
-		micros, ok, before, reason := c.OfText(text)
-		if reason != "" {
-			return reason
-		}
-		return t.TakeTime(c.Dates, micros, ok, before)
-	}
 	text := t.Text[:0]
 	switch kind(in.jump) {
 	case kindString, kindBytes:
 		value, _, reason := sized(src, p)
 		t.ID, t.HasID = value, reason == ""
-		return ""
+		return
 	case kindEnum:
 		symbol, _, reason := readSymbol(&prog.enums[in.arg], src, p)
 		if reason != "" {
-			return ""
+			return
 		}
 		text = append(text, symbol...)
 	case kindFixed:
 		if len(src)-p < 16 {
-			return ""
+			return
 		}
 		text = appendUUID(text, src[p:p+16])
 	default:
 		v, next := decode.Varint(src, p)
 		if next < 0 {
-			return ""
+			return
 		}
 		text = strconv.AppendInt(text, protowire.DecodeZigZag(v), 10)
 	}
 	t.Text, t.ID, t.HasID = text, text, true
-	return ""
 }

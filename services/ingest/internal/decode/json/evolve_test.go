@@ -31,7 +31,7 @@ func TestWith(t *testing.T) {
 	want := decode.Changes{
 		Added:     []string{"payload.fragile", "payload.place.zip", "payload.tags[].v"},
 		Widened:   []string{"payload.size (L)"},
-		Conflicts: []decode.Conflict{{Path: "payload.n", Have: "long", Want: "string"}},
+		Conflicts: []decode.Conflict{{Path: "payload.n", Have: "long", Want: "string", By: []decode.Target{decode.JSON}}},
 	}
 	if diff := cmp.Diff(want, changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)

@@ -187,6 +187,12 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 			}
 			return shape.Conflicts
 		},
+		Both: func(have, want *shape.Node) []decode.Target {
+			if have.Kind == shape.Array || want.Kind == shape.Array {
+				return nil // of a list each item is JSON
+			}
+			return []decode.Target{decode.JSON}
+		},
 		Branch: func(union, want *shape.Node) int {
 			if at := union.Part(want.Name); at >= 0 {
 				return at

@@ -33,7 +33,7 @@ func (d *Decoder) take(s *step, value []byte) (reason string) {
 			unit = decode.Micros
 		}
 		micros, ok := decode.ToMicros(int64(v), unit)
-		return d.TakeTime(d.plan.options.Dates, micros, ok, int64(v) < 0)
+		return d.TakeTime(d.plan.options.Dates, micros, ok, int64(v) < 0, false)
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package protobuf
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -12,10 +13,47 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// limits are the reasons for which a payload that protobuf takes is refused.
-var limits = []string{
-	"the largest INTEGER", "years 1 to 9999", "the schema says", "nanos", "which JSON does not have", "nests deeper",
-	"nested deeper", "more than five bytes",
+// limits are the reasons for which a payload that protobuf takes is refused, each with such payloads.
+var limits = map[string][][]byte{
+	"the largest INTEGER": {varintField(4, 1<<63)},
+	"years 1 to 9999":     {nested(600, varintField(1, 1<<50)...)},
+	"the schema says":     {varintField(14, 1), nested(500, join(varintField(1, 1), varintField(2, 1))...)},
+	"nanos": {
+		nested(600, varintField(2, 1_000_000_000)...), nested(602, varintField(2, 1_000_000_000)...),
+		nested(602, join(varintField(1, 1), varintField(2, math.MaxUint64))...),
+	},
+	"which JSON does not have": {nested(621, append([]byte{2<<3 | 1}, "\x00\x00\x00\x00\x00\x00\xf8\x7f"...)...)},
+	"nested deeper":            {nested(622, deepList(decode.MaxJSONNesting)...)},
+	"more than five bytes": {
+		{14<<3 | 2, 0x81, 0x80, 0x80, 0x80, 0x80, 0, 'x'},     // a length of six bytes
+		{14<<3 | 2 | 0x80, 0x80, 0x80, 0x80, 0x80, 0, 1, 'x'}, // a tag of six
+		{0xf8 | 0x80, 0x87, 0x80, 0x80, 0x80, 0x80, 0, 1},     // one of a field that no schema has
+	},
+}
+
+// deepList is a ListValue with so many others within.
+func deepList(levels int) (list []byte) {
+	for range levels {
+		list = nested(1, nested(6, list...)...)
+	}
+	return list
+}
+
+// Each limit is one: protobuf takes what is refused for it.
+func TestLimits(t *testing.T) {
+	m := parse(t, everything3).Messages().ByName("Every")
+	d := compile(t, m, Drop, options).decoder()
+	for limit, payloads := range limits {
+		for i, payload := range payloads {
+			_, err := d.Append(nil, payload)
+			if e, ok := errors.AsType[*decode.Error](err); !ok || !strings.Contains(e.Reason, limit) {
+				t.Errorf("%s, payload %d: %v", limit, i, err)
+			}
+			if err := merge(payload, dynamicpb.NewMessage(m)); err != nil {
+				t.Errorf("%s, payload %d: protobuf does not take it either: %v", limit, i, err)
+			}
+		}
+	}
 }
 
 // keyTwice is a map's entry whose key comes again with another wire type.
@@ -47,10 +85,12 @@ func FuzzAppend(f *testing.F) {
 	f.Add(join(nested(620, nested(1,
 		join(nested(1, 'a'), nested(2, nested(6, nested(1, varintField(4, 1)...)...)...))...)...), nested(999, 1)))
 	f.Add(append(join(varintField(1, 1), varintField(1, 2)), keyTwice...))
-	f.Add([]byte{14<<3 | 2, 0x81, 0x80, 0x80, 0x80, 0x80, 0, 'x'})     // a length of six bytes
-	f.Add([]byte{14<<3 | 2 | 0x80, 0x80, 0x80, 0x80, 0x80, 0, 1, 'x'}) // a tag of six
-	f.Add([]byte{0xf8 | 0x80, 0x87, 0x80, 0x80, 0x80, 0x80, 0, 1})     // one of a field that no schema has
-	f.Add([]byte("\xea&\r00\x91\x80\x0000000000"))                     // a Value whose tag takes three bytes
+	f.Add([]byte("\xea&\r00\x91\x80\x0000000000")) // a Value whose tag takes three bytes
+	for _, payloads := range limits {
+		for _, payload := range payloads {
+			f.Add(payload)
+		}
+	}
 	d := plan.decoder()
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		in := dynamicpb.NewMessage(m)
@@ -65,7 +105,7 @@ func FuzzAppend(f *testing.F) {
 				!strings.HasPrefix(e.Field, "payload") {
 				t.Fatalf("%v", err)
 			}
-			for _, limit := range limits {
+			for limit := range limits {
 				if strings.Contains(e.Reason, limit) {
 					return
 				}

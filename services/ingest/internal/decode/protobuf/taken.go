@@ -62,7 +62,7 @@ func (m *machine) takeNumber(f *field, v int64) (reason string) {
 	}
 	if f.take&takeTime != 0 && (v != 0 || !f.implicit) {
 		micros, ok := decode.ToMicros(v, m.unit)
-		return t.TakeTime(m.dates, micros, ok, v < 0)
+		return t.TakeTime(m.dates, micros, ok, v < 0, f.cell != nil && f.cell.IsMoment())
 	}
 	return ""
 }

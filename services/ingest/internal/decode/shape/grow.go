@@ -23,6 +23,9 @@ const (
 type Rules struct {
 	// Fit is that of two values without parts.
 	Fit func(have, want *Node) Fit
+	// Both are the columns that a contract may ask for and that two values become, where they do not fit; nil if there
+	// are none.
+	Both func(have, want *Node) []decode.Target
 	// Branch is the branch of a union that values become; -1 if none.
 	Branch func(union, want *Node) int
 	// Numbered: fields are the same by their numbers, whatever their names, and keep the numbers that the schemas say.
@@ -90,9 +93,11 @@ func (g *grower) added(path *decode.Path) { g.changes.Added = append(g.changes.A
 func (g *grower) widened(path string)     { g.changes.Widened = append(g.changes.Widened, path) }
 
 func (g *grower) conflict(path *decode.Path, have, want *Node) {
-	g.changes.Conflicts = append(g.changes.Conflicts, decode.Conflict{
-		Path: path.String(), Have: have.Type, Want: want.Type,
-	})
+	c := decode.Conflict{Path: path.String(), Have: have.Type, Want: want.Type}
+	if g.rules.Both != nil && want.Kind != Item { // no column of an item makes room for null
+		c.By = g.rules.Both(have, want)
+	}
+	g.changes.Conflicts = append(g.changes.Conflicts, c)
 }
 
 // into adds to have what want has.

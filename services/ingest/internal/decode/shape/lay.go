@@ -106,7 +106,7 @@ func (l *Columns) message(m *message, columns []*Node, path *decode.Path, depth 
 		}
 		at := path.Field(n.Name)
 		if reason := decode.CheckName(n.ColumnName(), seen); reason != "" {
-			l.tree.refuse(at, reason, "{name: "+suggest(n.ColumnName(), seen)+"}")
+			l.tree.refuse(at, reason, "{name: "+decode.SuggestName(n.ColumnName(), seen)+"}")
 		}
 		switch l.columns++; {
 		case len(n.ColumnName()) > decode.MaxColumnName:
@@ -147,24 +147,6 @@ func (m *message) same(other *message) bool {
 		slices.EqualFunc(m.fields, other.fields, func(a, b *descriptorpb.FieldDescriptorProto) bool {
 			return proto.Equal(a, b)
 		})
-}
-
-// suggest makes a name for a column that has none it can have.
-func suggest(name string, seen map[string]bool) string {
-	letters := []byte(strings.TrimLeft(name, "_@"))
-	for i, c := range letters {
-		if !decode.IsName("_" + string(c)) {
-			letters[i] = '_'
-		}
-	}
-	name = string(letters[:min(len(letters), decode.MaxColumnName/2)])
-	if decode.CheckName(name, map[string]bool{}) != "" {
-		name = "f_" + name
-	}
-	for base, i := name, 2; seen[strings.ToLower(name)]; i++ {
-		name = fmt.Sprintf("%s_%d", base, i)
-	}
-	return name
 }
 
 // column lays out one column; it is nil for a type that only has null, and for one at fault.
