@@ -62,6 +62,11 @@ func (r *run) act(ctx context.Context, d Disturbance) error {
 		return r.bigquery(ctx, d, map[string]any{
 			"kind": "latency", "method": "append", "delay": d.Delay.String(), "jitter": d.Delay.String(),
 		})
+	case LateForOne:
+		r.late[d.Target].Set(d.Delay)
+		pause(ctx, d.For)
+		r.late[d.Target].Set(0)
+		return nil
 	case SlowFinalize:
 		return r.bigquery(ctx, d, map[string]any{"kind": "finalize_delay", "delay": d.Delay.String()})
 	case ClockJump:

@@ -80,6 +80,7 @@ type run struct {
 	config  Config
 	stack   *stack.Stack
 	relays  map[string]*relay // by the address behind
+	late    []*stack.Delay    // in front of BigQuery, by writer
 	names   *naming
 	watch   *watch
 	loads   []*load
@@ -110,6 +111,9 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 	defer func() {
 		for _, relay := range r.relays {
 			relay.close()
+		}
+		for _, late := range r.late {
+			late.Close()
 		}
 		if r.names != nil {
 			r.names.server.Close()
@@ -190,10 +194,8 @@ func (r *run) layOut() error {
 	if err := s.Ingests[ingests+guests-1].Static("guest", true); err != nil {
 		return err
 	}
-	for i, w := range s.Writers {
-		if r.relays[w.GRPC], err = newRelay(r.names.at(i), w.GRPC); err != nil {
-			return err
-		}
+	if err := r.layOutRelays(); err != nil {
+		return err
 	}
 	return writeSchemas(s.Config.Dir, false)
 }

@@ -31,6 +31,7 @@ const (
 	Aborted        Kind = "aborted"                // ABORTED inside and outside of the response
 	QuotaStorm     Kind = "quota storm"            // RESOURCE_EXHAUSTED from appends and creations
 	SlowAppends    Kind = "slow bigquery"          // appends get late responses
+	LateForOne     Kind = "bigquery late for one"  // what BigQuery says to one writer comes late
 	SlowFinalize   Kind = "slow finalize"          // fences take effect late
 	HalfOpenLanes  Kind = "half-open to writer"    // bytes between ingest and a writer vanish
 	HalfOpenSink   Kind = "half-open to bigquery"  // bytes between writers and BigQuery vanish
@@ -53,7 +54,7 @@ var Kinds = append(slices.Clone(stormKinds), ChangeSchema)
 var stormKinds = []Kind{
 	KillWriter, KillIngest, StopWriter, StopIngest, PauseWriter, PauseIngest, ScaleWriters, ScaleIngests, RollWriters,
 	RollIngests, MoveLeaders, Coordinators, KafkaErrors, Restart, LostReplies, Aborted, QuotaStorm, SlowAppends,
-	SlowFinalize, HalfOpenLanes, HalfOpenSink, ChangeNames, ClockJump, RegistryErrors, ReplayLetters,
+	LateForOne, SlowFinalize, HalfOpenLanes, HalfOpenSink, ChangeNames, ClockJump, RegistryErrors, ReplayLetters,
 	ReplayTopic, PauseLanes, MoveLane, Reload,
 }
 
@@ -92,6 +93,8 @@ func (d Disturbance) String() string {
 		s += fmt.Sprintf(" p=%.2f for %v", d.Probability, d.For)
 	case SlowAppends, SlowFinalize:
 		s += fmt.Sprintf(" +%v for %v", d.Delay, d.For)
+	case LateForOne:
+		s += fmt.Sprintf(": writer %d +%v for %v", d.Target+1, d.Delay, d.For)
 	case ChangeNames:
 		s += fmt.Sprintf(": it %s for %v", d.Naming, d.For)
 	case ClockJump:
@@ -189,6 +192,7 @@ type planner struct {
 	// Until when each is taken; the last of each is the one that comes and goes.
 	writers [writers + 1]time.Duration
 	ingests [ingests + 1]time.Duration
+	late    [writers]time.Duration
 	sandbox time.Duration
 	changed bool // the change of schema is planned
 }
@@ -280,6 +284,11 @@ func (p *planner) draw(kind Kind, at, end time.Duration) (Disturbance, bool) {
 		d.Probability = 0.02 + 0.28*p.r.Float64()
 	case SlowAppends:
 		d.Delay = p.between(100*time.Millisecond, 1500*time.Millisecond)
+	case LateForOne:
+		// Long enough for its lanes to leave, and within what a writer waits for a response.
+		d.Delay = p.between(1500*time.Millisecond, 4*time.Second)
+		d.For = min(p.between(10*time.Second, 18*time.Second), end-at+2*time.Second)
+		d.Target, ok = p.take(p.late[:], at, d.For)
 	case SlowFinalize:
 		d.Delay = p.between(200*time.Millisecond, 2500*time.Millisecond)
 	case HalfOpenLanes:

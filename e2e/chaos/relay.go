@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/waybill-data/waybill/e2e/stack"
 )
 
 // relay is a TCP proxy that can make its connections half-open: both ends think that they are connected, and nothing
@@ -155,4 +157,25 @@ func (r *relay) close() {
 	r.cut()
 	r.mu.Unlock()
 	r.wait.Wait()
+}
+
+// layOutRelays puts a relay in front of each writer, and between it and BigQuery one that can be late.
+func (r *run) layOutRelays() error {
+	bigquery := r.relays[r.stack.Endpoints.BigQueryGRPC].addr()
+	for i, w := range r.stack.Writers {
+		one, err := newRelay(r.names.at(i), w.GRPC)
+		if err != nil {
+			return err
+		}
+		r.relays[w.GRPC] = one
+		late, err := stack.NewDelay(bigquery)
+		if err != nil {
+			return err
+		}
+		r.late = append(r.late, late)
+		if err := w.Redial(bigquery, late.Addr()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/waybill-data/waybill/e2e/stack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -99,5 +101,29 @@ func TestRelayHolds(t *testing.T) {
 	r.release()
 	if err := echoes(t, dial(t, r), time.Minute); err != nil {
 		t.Errorf("a connection after the release: %v", err)
+	}
+}
+
+// What comes back is late by as much as is said, from then on.
+func TestDelayIsLate(t *testing.T) {
+	d, err := stack.NewDelay(echo(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	c, err := net.Dial("tcp", d.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	for _, late := range []time.Duration{0, 300 * time.Millisecond, 0} {
+		d.Set(late)
+		began := time.Now()
+		if err := echoes(t, c, time.Minute); err != nil {
+			t.Fatalf("late by %v: %v", late, err)
+		}
+		if took := time.Since(began); took < late {
+			t.Errorf("late by %v, and it took %v", late, took)
+		}
 	}
 }

@@ -159,7 +159,7 @@ func (r *run) absent(writer int, length time.Duration) func(context.Context) (ti
 // lateFor makes BigQuery late for the last writer and waits until no lane is there.
 func (r *run) lateFor(d time.Duration, watch time.Duration) func(context.Context) (time.Time, error) {
 	return func(ctx context.Context) (time.Time, error) {
-		r.late.set(d)
+		r.late.Set(d)
 		began := time.Now()
 		victim := r.stack.Writers[most+spare-1].Name
 		for {
@@ -175,7 +175,7 @@ func (r *run) lateFor(d time.Duration, watch time.Duration) func(context.Context
 			}
 		}
 		r.report.Relieved = time.Since(began)
-		r.late.set(0)
+		r.late.Set(0)
 		return began, nil
 	}
 }

@@ -10,9 +10,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -61,7 +59,7 @@ type run struct {
 	config Config
 	stack  *stack.Stack
 	names  *stack.Names
-	late   *delay // in front of BigQuery, for the last writer
+	late   *stack.Delay // in front of BigQuery, for the last writer
 	watch  *watch
 	report Report
 
@@ -80,7 +78,7 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 	if err := r.layOut(); err != nil {
 		return Report{}, err
 	}
-	defer r.late.close()
+	defer r.late.Close()
 	defer func() {
 		for _, w := range slices.Concat(r.stack.Writers, r.stack.Ingests) {
 			_ = w.Signal(resume) // one that is stopped could not end
@@ -155,17 +153,11 @@ func (r *run) layOut() error {
 	if err := r.layOutIngests(); err != nil {
 		return err
 	}
-	if r.late, err = newDelay(r.stack.Endpoints.BigQueryGRPC); err != nil {
+	if r.late, err = stack.NewDelay(r.stack.Endpoints.BigQueryGRPC); err != nil {
 		return err
 	}
 	// The last writer reaches BigQuery over a relay that can be late.
-	last := r.stack.Writers[most+spare-1].Config
-	text, err := os.ReadFile(last)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(last, []byte(strings.ReplaceAll(string(text), r.stack.Endpoints.BigQueryGRPC, r.late.addr())),
-		0o644)
+	return r.stack.Writers[most+spare-1].Redial(r.stack.Endpoints.BigQueryGRPC, r.late.Addr())
 }
 
 func (r *run) up(ctx context.Context) error {

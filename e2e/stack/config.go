@@ -95,3 +95,15 @@ func (s *Service) Static(name string, leaves bool) error {
 	static := fmt.Sprintf("kafka:\n  instance_id: %s\n  leave: %v\n", name, leaves)
 	return os.WriteFile(s.Config, []byte(strings.Replace(string(text), "kafka:\n", static, 1)), 0o644)
 }
+
+// Redial has a service connect to another address in place of one that its configuration names, from its next start on.
+func (s *Service) Redial(from, to string) error {
+	text, err := os.ReadFile(s.Config)
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(string(text), from) {
+		return fmt.Errorf("%s does not name %s", s.Config, from)
+	}
+	return os.WriteFile(s.Config, []byte(strings.ReplaceAll(string(text), from, to)), 0o644)
+}

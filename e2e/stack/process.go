@@ -115,6 +115,16 @@ func (p *Process) Pid() int {
 	return p.cmd.Process.Pid
 }
 
+// Used is the processor time, user and system, of the process that was started last; 0 while it lives.
+func (p *Process) Used() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil || p.running() || p.cmd.ProcessState == nil {
+		return 0
+	}
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+}
+
 // Signal sends a signal to the process, if it lives.
 func (p *Process) Signal(s os.Signal) error {
 	p.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,7 +53,8 @@ func (b *built) judge(ctx context.Context, m Mutant, first int, limit time.Durat
 			expected += t.took
 		}
 		ctx, cancel := context.WithTimeout(ctx, limit+5*expected)
-		cmd := exec.CommandContext(ctx, b.binary, "-test.failfast", "-test.run", "^("+strings.Join(names, "|")+")$")
+		cmd := exec.CommandContext(ctx, b.binary, append(slices.Clone(b.flags),
+			"-test.failfast", "-test.run", "^("+strings.Join(names, "|")+")$")...)
 		cmd.Dir = b.dir
 		cmd.Env = append(cmd.Environ(), activeVariable+"="+strconv.Itoa(m.ID))
 		cmd.WaitDelay = time.Second

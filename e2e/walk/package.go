@@ -32,7 +32,9 @@ type Package struct {
 type built struct {
 	Package
 	dir, binary string
-	mutants     []Mutant
+	// flags are those of every run of the tests.
+	flags   []string
+	mutants []Mutant
 	// tests are its top-level tests with their time, the quickest first.
 	tests []timed
 	// reach maps a mutant's condition to the tests that come by it.
@@ -105,7 +107,24 @@ func build(ctx context.Context, p Package, dir string) (*built, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build %s with its conditions wrapped: %w", p.Path, err)
 	}
-	return b, nil
+	b.flags, err = flags(ctx, p.Path)
+	return b, err
+}
+
+// rapidFlags keep a law that fails from leaving its case behind in the tree, where it would be tried before all others
+// from then on, and from looking for a smaller one: that it fails is all that counts.
+var rapidFlags = []string{"-rapid.nofailfile", "-rapid.shrinktime=1ns"}
+
+// flags are those that the tests of a package run with. Tests without laws do not know rapid's.
+func flags(ctx context.Context, path string) ([]string, error) {
+	listed, err := run(ctx, "", nil, "go", "list", "-test", "-deps", modulePath+path)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(strings.Fields(listed), "pgregory.net/rapid") {
+		return rapidFlags, nil
+	}
+	return nil, nil
 }
 
 // Name is the package's in tables.
@@ -160,7 +179,8 @@ func (b *built) explore(ctx context.Context, parallel int, skip func(test string
 func (b *built) alone(ctx context.Context, name string) (timed, []int, error) {
 	note := filepath.Join(filepath.Dir(b.binary), path.Base(b.Path)+"-"+name+".reached")
 	try := func() error {
-		_, err := run(ctx, b.dir, []string{reachedVariable + "=" + note}, b.binary, "-test.run", "^"+name+"$")
+		_, err := run(ctx, b.dir, []string{reachedVariable + "=" + note}, b.binary,
+			append(slices.Clone(b.flags), "-test.run", "^"+name+"$")...)
 		return err
 	}
 	start := time.Now()

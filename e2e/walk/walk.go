@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -21,8 +22,9 @@ const modulePath = "github.com/waybill-data/waybill/"
 // Walk is one walk over the conditions.
 type Walk struct {
 	Packages []Package
-	// Only keeps the packages whose path contains it, and File the files of that base name; empty keeps all.
-	Only, File string
+	// Only keeps the packages whose path contains it, and Files the files of those base names; empty keeps all.
+	Only  string
+	Files []string
 	// Parallel is how many mutants run at a time, Limit what a run may take beyond five times what its tests took
 	// unmutated.
 	Parallel int
@@ -55,7 +57,7 @@ func (w Walk) Run(ctx context.Context, out io.Writer) (err error) {
 		}
 		all = append(all, found...)
 	}
-	if w.Only == "" && w.File == "" {
+	if w.Only == "" && len(w.Files) == 0 {
 		if stale := known.unused(); len(stale) > 0 {
 			return fmt.Errorf("these equivalent mutants are not there any more, remove them from %s:\n  %s",
 				equivalentsFile, strings.Join(stale, "\n  "))
@@ -91,7 +93,7 @@ func (w Walk) one(ctx context.Context, out io.Writer, p Package, dir string, kno
 		if m.Change == "true" {
 			first = m.ID // a condition's first mutant
 		}
-		if w.File != "" && m.File != w.File {
+		if len(w.Files) > 0 && !slices.Contains(w.Files, m.File) {
 			continue
 		}
 		reason := known.reason(p, m)
@@ -122,22 +124,37 @@ func (w Walk) one(ctx context.Context, out io.Writer, p Package, dir string, kno
 	return found, nil
 }
 
-// show prints the table and the last line.
+// show prints the table and the last line. A package that was asked for has a line for each of its files.
 func (w Walk) show(out io.Writer, all []judged) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\npackage\tmutants\tkilled\tof them hung\tequivalent\tsurvived\tshare killed\t")
+	line := func(name string, c tally) {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%.1f %%\t\n",
+			name, c.mutants, c.killed, c.hung, c.equivalent, c.survived, 100*c.share())
+	}
 	var total tally
 	for _, p := range w.Packages {
 		var c tally
+		files := map[string]tally{}
 		for _, j := range all {
-			if j.pkg.Path == p.Path {
-				c.add(j.fate)
-				total.add(j.fate)
+			if j.pkg.Path != p.Path {
+				continue
 			}
+			c.add(j.fate)
+			total.add(j.fate)
+			f := files[j.File]
+			f.add(j.fate)
+			files[j.File] = f
 		}
-		if c.mutants > 0 {
-			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%.1f %%\t\n",
-				p.Name(), c.mutants, c.killed, c.hung, c.equivalent, c.survived, 100*c.share())
+		if c.mutants == 0 {
+			continue
+		}
+		line(p.Name(), c)
+		if w.Only == "" {
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			line(name, files[name])
 		}
 	}
 	if err := t.Flush(); err != nil {

@@ -10,13 +10,15 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// Counted is a pool that knows how many bytes are out, and says when they are more than a limit. It hands out buffers
+// Counted is a pool that knows how many bytes are out, and says when they are more than a limit, or would be with what
+// was announced. It hands out buffers
 // all the same: what is to be done about it is the caller's to know. Safe for concurrent use.
 //
 // A buffer that its user forgets is out until the garbage collector has found it: gRPC forgets what a call that has
 // ended did not read. So Out may be too high, never too low; runtime.GC makes it exact.
 type Counted struct {
 	limit   atomic.Int64
+	early   atomic.Int64
 	over    chan struct{}
 	classes []class
 	// made are the bytes of all buffers that the collector has not taken, kept those of them that lie in the pool.
@@ -57,7 +59,7 @@ func NewCounted(limit int64, sizes ...int) *Counted {
 // Get implements mem.BufferPool. A buffer larger than the largest size is a new one.
 func (p *Counted) Get(length int) *[]byte {
 	b := p.take(length)
-	if p.Over() {
+	if p.Early() {
 		select {
 		case p.over <- struct{}{}:
 		default:
@@ -127,7 +129,13 @@ func (p *Counted) Over() bool { return p.Out() > p.limit.Load() }
 // Raise changes the limit by so many bytes.
 func (p *Counted) Raise(bytes int64) { p.limit.Add(bytes) }
 
-// Signal receives when a buffer was handed out while too many bytes were out.
+// Early says whether so many bytes are out that they would be more than the limit with those that Ahead announced.
+func (p *Counted) Early() bool { return p.Out() > p.limit.Load()-max(0, p.early.Load()) }
+
+// Ahead announces so many more bytes, or fewer, that may be wanted at any time.
+func (p *Counted) Ahead(bytes int64) { p.early.Add(bytes) }
+
+// Signal receives when a buffer was handed out while Early bytes were out.
 func (p *Counted) Signal() <-chan struct{} { return p.over }
 
 func (c *class) pop() *[]byte {

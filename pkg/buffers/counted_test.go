@@ -38,6 +38,29 @@ func TestCounted(t *testing.T) {
 	p.Put(again)
 }
 
+// What was announced is kept room for, and said with the first buffer that takes of it; the limit stays what it is.
+func TestCountedAhead(t *testing.T) {
+	p := NewCounted(16<<10, 4<<10)
+	p.Ahead(12 << 10)
+	first := p.Get(1)
+	if p.Early() || len(p.Signal()) != 0 {
+		t.Error("early though there is room for what was announced")
+	}
+	second := p.Get(1)
+	if !p.Early() || len(p.Signal()) != 1 || p.Over() {
+		t.Errorf("early %v, signals %d, over %v", p.Early(), len(p.Signal()), p.Over())
+	}
+	if p.Ahead(-4 << 10); p.Early() {
+		t.Error("early though less was announced")
+	}
+	p.Ahead(-20 << 10) // more is used than was announced
+	if p.Early() || p.Over() {
+		t.Error("early below the limit though nothing is announced")
+	}
+	p.Put(first)
+	p.Put(second)
+}
+
 // A buffer that is forgotten is out until the collector has found it, so that a call that ends without reading cannot
 // use the limit up.
 func TestForgottenBuffersCountNoMore(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
@@ -16,46 +18,123 @@ import (
 const (
 	// callsAtOnce is how many calls of one host may begin at once, beyond those that a second allows.
 	callsAtOnce = 4096
+	// refusalsAtOnce is how many calls of one host may be refused at once, and in each second: an ingest that opens
+	// thousands of lanes anew asks for each of them a few times.
+	refusalsAtOnce = 4096
+	// refusalsOfOne is how many calls of a connection may be refused whatever others of its host do: the connection of
+	// a client that minds what it is told lasts beside that of one that does not.
+	refusalsOfOne = 256
+	// shutOut is for how long a host may not connect once one of its connections was closed.
+	shutOut = time.Second
 	// pacedHosts bounds the hosts that are remembered; with more, all begin anew.
 	pacedHosts = 4096
 )
 
-// pace bounds how often the calls of a host begin. A call that begins costs goroutines and buffers before anybody looks
-// at it, also one that is taken back at once: thousands a second would leave nothing for the calls that last.
-type pace struct {
+// Pace bounds how often the calls of a host begin. A call that begins costs goroutines and buffers before anybody looks
+// at it, also one that is taken back at once: thousands a second would leave nothing for the calls that last. So calls
+// beyond the pace are refused before anything is made for them. To refuse one costs a few microseconds still, so a
+// client that goes on loses its connection, and for a second its host may make no other.
+type Pace struct {
 	second rate.Limit
 
 	mu    sync.Mutex
-	hosts map[string]*rate.Limiter
+	hosts map[string]*pacedHost
 }
 
-// Pace refuses calls of a host that begins more than so many a second, with UNAVAILABLE, before anything is made for
-// them. They are to come again.
-func Pace(second int) grpc.ServerOption {
-	p := &pace{second: rate.Limit(second), hosts: map[string]*rate.Limiter{}}
-	return grpc.InTapHandle(p.begin)
+// pacedHost is what one host has done.
+type pacedHost struct {
+	calls, refusals *rate.Limiter
+	// shut is when a connection was closed last, in nanoseconds of Unix time; 0: never.
+	shut atomic.Int64
 }
 
-func (p *pace) begin(ctx context.Context, _ *tap.Info) (context.Context, error) {
-	host := ""
-	if from, ok := peer.FromContext(ctx); ok {
-		host = from.Addr.String()
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
+// NewPace allows so many calls a second of each host, and callsAtOnce at once.
+func NewPace(second int) *Pace {
+	return &Pace{second: rate.Limit(second), hosts: map[string]*pacedHost{}}
+}
+
+// Option refuses calls of a host that begins too many, with UNAVAILABLE: they are to come again.
+func (p *Pace) Option() grpc.ServerOption { return grpc.InTapHandle(p.begin) }
+
+// Listen is l for a server with the option: it knows connections to close, and does not accept those of hosts that are
+// shut out.
+func (p *Pace) Listen(l net.Listener) net.Listener { return &pacedListener{Listener: l, pace: p} }
+
+func (p *Pace) begin(ctx context.Context, _ *tap.Info) (context.Context, error) {
+	from, ok := peer.FromContext(ctx)
+	if !ok {
+		return ctx, nil // no transport of gRPC's leaves it out
+	}
+	host := p.host(from.Addr)
+	if host.calls.Allow() {
+		return ctx, nil
+	}
+	within := host.refusals.Allow()
+	if a, ok := from.Addr.(*pacedAddr); ok && a.refused.Add(1) > refusalsOfOne && !within {
+		host.shut.Store(time.Now().UnixNano())
+		_ = a.conn.Close() // its reader has the error
+	}
+	return nil, status.Error(codes.Unavailable, "this host begins calls too often: come again in a second")
+}
+
+// host is what is known of the host of an address.
+func (p *Pace) host(from net.Addr) *pacedHost {
+	name := from.String()
+	if h, _, err := net.SplitHostPort(name); err == nil {
+		name = h
 	}
 	p.mu.Lock()
-	l := p.hosts[host]
-	if l == nil {
+	defer p.mu.Unlock()
+	h := p.hosts[name]
+	if h == nil {
 		if len(p.hosts) >= pacedHosts {
 			clear(p.hosts)
 		}
-		l = rate.NewLimiter(p.second, callsAtOnce)
-		p.hosts[host] = l
+		h = &pacedHost{
+			calls: rate.NewLimiter(p.second, callsAtOnce), refusals: rate.NewLimiter(refusalsAtOnce, refusalsAtOnce),
+		}
+		p.hosts[name] = h
 	}
-	p.mu.Unlock()
-	if !l.Allow() {
-		return nil, status.Error(codes.Unavailable, "this host begins calls too often: come again in a second")
+	return h
+}
+
+// admits says whether a host may connect.
+func (p *Pace) admits(from net.Addr) bool {
+	shut := p.host(from).shut.Load()
+	return shut == 0 || time.Since(time.Unix(0, shut)) > shutOut
+}
+
+type pacedListener struct {
+	net.Listener
+	pace *Pace
+}
+
+// Accept implements net.Listener.
+func (l *pacedListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if l.pace.admits(conn.RemoteAddr()) {
+			return &pacedConn{Conn: conn, from: &pacedAddr{Addr: conn.RemoteAddr(), conn: conn}}, nil
+		}
+		_ = conn.Close() // whatever comes of it, the next is waited for
 	}
-	return ctx, nil
+}
+
+// pacedConn is a connection whose address gRPC shows to begin.
+type pacedConn struct {
+	net.Conn
+	from *pacedAddr
+}
+
+// RemoteAddr implements net.Conn.
+func (c *pacedConn) RemoteAddr() net.Addr { return c.from }
+
+// pacedAddr is the address of a caller, and the connection to close.
+type pacedAddr struct {
+	net.Addr
+	conn    net.Conn
+	refused atomic.Int64
 }

@@ -49,6 +49,7 @@ type server struct {
 	drainIn time.Duration
 	// connections bounds those of the port.
 	connections int
+	pace        *service.Pace
 }
 
 // apis are what people and programs ask a writer.
@@ -65,6 +66,7 @@ func newServer(
 	options, counted := service.ServerOptions(&env, ports, func(code codes.Code) bool {
 		return code == codes.Internal || code == codes.Unknown || code == codes.Unimplemented
 	})
+	pace := service.NewPace(c.GRPC.CallsPerSecond)
 	options = append(options,
 		grpc.ForceServerCodecV2(lanewire.Codec()),
 		// An Append is bounded by the window; beside its rows it is small.
@@ -73,7 +75,7 @@ func newServer(
 		// pinned.
 		experimental.BufferPool(lanes.Received),
 		grpc.MaxConcurrentStreams(uint32(c.GRPC.CallsPerConnection)),
-		service.Pace(c.GRPC.CallsPerSecond),
+		pace.Option(),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.InitialWindowSize(laneWindow),
 		grpc.InitialConnWindowSize(connectionWindow),
@@ -86,6 +88,7 @@ func newServer(
 		grpc: grpc.NewServer(options...), health: health.NewServer(), lanes: lanes, env: env,
 		drainIn:     c.DrainTimeout.Std(),
 		connections: c.GRPC.Connections,
+		pace:        pace,
 	}
 	lanev1.RegisterLaneServiceServer(s.grpc, lanes)
 	lanev1.RegisterTableServiceServer(s.grpc, tables)
@@ -108,7 +111,7 @@ func newServer(
 // for them, and stops, within the drain timeout whatever lanes and their peers do.
 func (s *server) serve(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- s.grpc.Serve(service.Bound(s.env.GRPC, s.connections)) }()
+	go func() { served <- s.grpc.Serve(service.Bound(s.pace.Listen(s.env.GRPC), s.connections)) }()
 	relieving, relieved := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
 	watch.Go(func() { s.lanes.Relieve(relieving) })
@@ -138,7 +141,8 @@ func (s *server) serve(ctx context.Context) error {
 }
 
 // newReceived makes the memory that connections read into. As much again as the budget may be on its way in: messages
-// that wait for room, unfinished ones, what lanes that do not read leave in the transport. Each lane adds something for
+// that wait for room, unfinished ones, what lanes that do not read leave in the transport. Calls without an Open have
+// no more than that, however little the lanes hold. Each lane adds something for
 // what is not rows. An HTTP/2 frame of gRPC has at most 16 KiB.
 func newReceived(budget int64, registry prometheus.Registerer) *buffers.Counted {
 	received := buffers.NewCounted(2*budget, 512, 1<<10, 4<<10, 16<<10, 64<<10, 256<<10)

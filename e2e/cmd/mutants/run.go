@@ -15,14 +15,14 @@ import (
 )
 
 type command struct {
-	Fast     bool   `help:"Only the scripts on the fake clock, no processes."`
-	Only     string `help:"Only this mutant." placeholder:"NAME"`
-	Bin      string `default:"bin" help:"Folder of the binaries as they are released: sandbox, writer and ingest." type:"path"`
-	Rounds   int    `default:"3" help:"How often a mutant may get away before it counts as survived: what is end to end has timing in it."`
-	Parallel int    `default:"4" help:"Scenarios, or mutants of a walk, that run at the same time."`
-	Walk     bool   `help:"Mutate each condition of the exactly-once path, one at a time, and run the tests of its package."`
-	Package  string `help:"Walk only the packages whose path contains this." placeholder:"TEXT"`
-	File     string `help:"Walk only the files of this name." placeholder:"NAME.go"`
+	Fast     bool     `help:"Only the scripts on the fake clock, no processes."`
+	Only     string   `help:"Only this mutant." placeholder:"NAME"`
+	Bin      string   `default:"bin" help:"Folder of the binaries as they are released: sandbox, writer and ingest." type:"path"`
+	Rounds   int      `default:"3" help:"How often a mutant may get away before it counts as survived: what is end to end has timing in it."`
+	Parallel int      `default:"4" help:"Scenarios, or mutants of a walk, that run at the same time."`
+	Walk     bool     `help:"Mutate each condition of the exactly-once path, one at a time, and run the tests of its package."`
+	Package  string   `help:"Walk only the packages whose path contains this." placeholder:"TEXT"`
+	File     []string `help:"Walk only the files of these names." placeholder:"NAME.go"`
 }
 
 // verdict is what became of one mutant.

@@ -19,12 +19,16 @@ var walked = []walk.Package{
 		},
 	},
 	{Path: ingestLane},
-	{Path: source, Files: []string{"commit.go", "term.go", "membership.go", "claim.go", "session.go"}},
+	{
+		Path: source, Files: []string{
+			"commit.go", "term.go", "membership.go", "claim.go", "session.go", "follow.go", "fetcher.go",
+		},
+	},
 }
 
 // walk mutates every condition of these packages and runs their own tests.
 func (c *command) walk(ctx context.Context, out io.Writer) error {
 	return walk.Walk{
-		Packages: walked, Only: c.Package, File: c.File, Parallel: c.Parallel, Limit: 8 * time.Second, Goal: 0.95,
+		Packages: walked, Only: c.Package, Files: c.File, Parallel: c.Parallel, Limit: 8 * time.Second, Goal: 0.95,
 	}.Run(ctx, out)
 }

@@ -98,11 +98,7 @@ func (b *Budget) next() *Account {
 
 // grant serves all who can be served.
 func (b *Budget) grant() {
-	for len(b.waiting) > 0 {
-		a := b.next()
-		if a == nil || b.used+a.first().bytes > b.size {
-			return
-		}
+	for a := b.next(); a != nil && b.used+a.first().bytes <= b.size; a = b.next() {
 		w := a.first()
 		a.take(w.bytes)
 		a.remove(a.waiting.Front())

@@ -73,3 +73,30 @@ func TestTheBudgetCountsFromTheFirstWhoWaits(t *testing.T) {
 		}
 	})
 }
+
+// While some are served and others wait on, the time goes on.
+func TestTheBudgetCountsUntilTheLastIsServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(10)
+		a := b.Account("orders")
+		a.Add(10)
+		done := make(chan error, 2)
+		for range 2 {
+			go func() { done <- a.Acquire(t.Context(), 5) }()
+		}
+		for served := range 2 {
+			time.Sleep(time.Second)
+			if waited, want := b.Waited(), time.Duration(served+1)*time.Second; waited != want {
+				t.Errorf("%v with %d of two served, want %v", waited, served, want)
+			}
+			a.Release(5)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Hour)
+		if waited := b.Waited(); waited != 2*time.Second {
+			t.Errorf("%v when nobody waits any more", waited)
+		}
+	})
+}

@@ -26,6 +26,8 @@ type fakeConn struct {
 	// send is asked for each message sent, by its number from 0; nil takes all.
 	send func(n int) error
 	sent int
+	// message hears each message sent; nil: nobody does.
+	message func(m any)
 	// responses are what the writer says, before it ends the call with end.
 	responses []*lanev1.LaneResponse
 	end       error
@@ -38,7 +40,10 @@ func (c *fakeConn) NewStream(
 	return c, nil
 }
 
-func (c *fakeConn) SendMsg(any) error {
+func (c *fakeConn) SendMsg(m any) error {
+	if c.message != nil {
+		c.message(m)
+	}
 	n := c.sent
 	c.sent++
 	if c.send == nil {

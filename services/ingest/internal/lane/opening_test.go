@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	"github.com/waybill-data/waybill/pkg/logging/logtest"
@@ -41,6 +42,34 @@ func TestOpeningOfTooManyTables(t *testing.T) {
 	}
 	if conn.ctx != nil {
 		t.Error("a writer was asked")
+	}
+}
+
+// What takes exactly as much as a writer takes is sent.
+func TestOpeningOfAsManyTablesAsFit(t *testing.T) {
+	for over := range 2 {
+		conn := opens()
+		var request *lanev1.LaneRequest
+		conn.message = func(m any) { request, _ = m.(*lanev1.LaneRequest) }
+		l, _ := laneAt(&spot{position: 3, newest: 9}, conn)
+		if _, _, err := l.openCall(t.Context(), Pair{Position: 3, Checkpoint: "c"}); err != nil {
+			t.Fatal(err)
+		}
+		free := lanewire.MaxControl - proto.Size(request)
+		// A longer length takes more bytes itself: of the checkpoint's, and of the message's around it.
+		for checkpoint := free - 8; ; checkpoint++ {
+			request.GetOpen().Checkpoint = strings.Repeat("c", checkpoint)
+			if proto.Size(request) == lanewire.MaxControl+over {
+				break
+			}
+			if proto.Size(request) > lanewire.MaxControl+over {
+				t.Fatalf("no checkpoint makes the message %d bytes long", lanewire.MaxControl+over)
+			}
+		}
+		_, _, err := l.openCall(t.Context(), Pair{Position: 3, Checkpoint: request.GetOpen().GetCheckpoint()})
+		if refused := errors.As(err, new(*fatalError)); refused != (over > 0) {
+			t.Errorf("%d bytes too many: %v", over, err)
+		}
 	}
 }
 

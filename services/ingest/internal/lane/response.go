@@ -34,6 +34,9 @@ func (c *call) handle(in received) (closed bool, err error) {
 	case *lanev1.LaneResponse_Notice:
 		c.lane.notice(m.Notice)
 		return false, nil
+	case nil:
+		return false, violation("it sent a message of a kind that this version does not know, which a newer writer " +
+			"sends only where Open asks for it")
 	default:
 		return false, violation("%T is out of place", m)
 	}

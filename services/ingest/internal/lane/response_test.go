@@ -74,6 +74,8 @@ func (c *call) sends(t *testing.T, kinds ...string) *batch {
 func says(m any) received {
 	r := &lanev1.LaneResponse{}
 	switch m := m.(type) {
+	case *lanev1.Opened:
+		r.Message = &lanev1.LaneResponse_Opened{Opened: m}
 	case *lanev1.Settled:
 		r.Message = &lanev1.LaneResponse_Settled{Settled: m}
 	case *lanev1.Checkpoint:
@@ -182,7 +184,8 @@ func TestWordsOutOfPlace(t *testing.T) {
 		"closed elsewhere": {
 			func(c *call) { c.closing = true }, &lanev1.Closed{Position: 3}, "everything sent ends at 4",
 		},
-		"nothing": {nil, nil, "is out of place"},
+		"nothing": {nil, nil, "of a kind that this version does not know"},
+		"opened":  {nil, &lanev1.Opened{}, "Opened is out of place"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := quietCall(t)

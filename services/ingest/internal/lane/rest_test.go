@@ -148,3 +148,13 @@ func TestOwnerAtRest(t *testing.T) {
 		w.verify()
 	})
 }
+
+// A sender is started for something to send, and for nothing else.
+func TestNoSenderForNothing(t *testing.T) {
+	c := quietCall(t)
+	stopped := make(chan struct{})
+	close(stopped) // so that the wait is over at once
+	if over, err := c.wait(stopped); over || err != nil || c.sending {
+		t.Errorf("over %v, %v; a sender runs: %v", over, err, c.sending)
+	}
+}

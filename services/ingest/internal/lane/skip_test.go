@@ -3,7 +3,9 @@ package lane
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,6 +84,53 @@ func TestSkippedTooLate(t *testing.T) {
 		}
 		w.verify()
 	})
+}
+
+// noting are contracts that note which records they were made ready for.
+type noting struct {
+	*keyContracts
+	mu    sync.Mutex
+	ready []int64
+}
+
+func (n *noting) Prepare(ctx context.Context, records []record.Record, waits func(string)) (bool, error) {
+	n.mu.Lock()
+	for i := range records {
+		n.ready = append(n.ready, records[i].Offset)
+	}
+	n.mu.Unlock()
+	return n.keyContracts.Prepare(ctx, records, waits)
+}
+
+// A call with rows to drop has its contracts made ready for a record that is to be skipped as well, and one without any
+// has not.
+func TestSkippedIsPreparedInACallWithRowsToDrop(t *testing.T) {
+	for name, before := range map[string]int{"rows to drop": 5, "none": 0} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				if before > 0 {
+					w.leaveBehind()
+				} else {
+					w.produceRows("a", 5)
+				}
+				contracts := &noting{keyContracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}}}
+				p := w.start(func(p *process) {
+					p.lane.Contracts = contracts
+					p.lane.Pause(pauseForAnHour())
+				})
+				synctest.Wait()
+				w.skips(p, 2)
+				p.lane.Pause(nil)
+				w.settle()
+				w.verify()
+				contracts.mu.Lock()
+				defer contracts.mu.Unlock()
+				if got := slices.Contains(contracts.ready, 2); got != (before > 0) {
+					t.Errorf("ready for %v", contracts.ready)
+				}
+			})
+		})
+	}
 }
 
 // What is ignored stays ignored, and an offset without a record is passed.

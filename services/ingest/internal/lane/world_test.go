@@ -96,6 +96,8 @@ type world struct {
 	dieAt      int
 	writerDies bool
 	onDeath    func()
+	// alter changes what writers say; nil: nothing. It is set before the first lane starts.
+	alter func(*lanev1.LaneResponse)
 	// skipped are offsets that an operator has skipped: their records are dead letters, or rows that were there before
 	// the order was.
 	skipped map[int64]bool
@@ -126,7 +128,8 @@ func newWorld(t *testing.T) *world {
 
 // serve starts a gRPC server for the duration of the test.
 func (w *world) serve(writer lanev1.LaneServiceServer) {
-	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()), grpc.WaitForHandlers(true))
+	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()), grpc.WaitForHandlers(true),
+		grpc.StreamInterceptor(w.intercept))
 	lanev1.RegisterLaneServiceServer(server, writer)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(w.pipes) }()

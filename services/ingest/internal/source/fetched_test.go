@@ -383,4 +383,7 @@ func TestLarger(t *testing.T) {
 		}
 		size = larger(size)
 	}
+	if grown := larger(math.MaxInt32 / 2); grown != math.MaxInt32-1 {
+		t.Errorf("half of the most grows to %d", grown)
+	}
 }

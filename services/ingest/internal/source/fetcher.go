@@ -25,7 +25,7 @@ type fetchers struct {
 	pace time.Duration
 
 	mu sync.Mutex
-	// byBroker are they by the address of the broker.
+	// byBroker are they by the address of the broker; a fetcher is there until it ends.
 	byBroker map[string]*fetcher
 }
 
@@ -142,9 +142,7 @@ func (f *fetcher) plan(round *fetchRound) bool {
 	f.pool.mu.Lock()
 	defer f.pool.mu.Unlock()
 	if len(f.readers) == 0 {
-		if f.pool.byBroker[f.address] == f {
-			delete(f.pool.byBroker, f.address)
-		}
+		delete(f.pool.byBroker, f.address)
 		return false
 	}
 	// In no order: which partition comes first in a request decides which is served when they do not all fit (KIP-74).

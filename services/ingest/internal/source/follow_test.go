@@ -34,9 +34,10 @@ func TestAnswersThatLetGo(t *testing.T) {
 		replica int32
 		want    error
 	}{
-		"the offset is gone":             {sarama.ErrOffsetOutOfRange, -1, lane.ErrOffsetGone},
-		"a replica does not have it yet": {sarama.ErrOffsetOutOfRange, 2, errMoved},
-		"another leader":                 {sarama.ErrNotLeaderForPartition, -1, sarama.ErrNotLeaderForPartition},
+		"the offset is gone":                    {sarama.ErrOffsetOutOfRange, -1, lane.ErrOffsetGone},
+		"a replica does not have it yet":        {sarama.ErrOffsetOutOfRange, 2, errMoved},
+		"the first broker does not have it yet": {sarama.ErrOffsetOutOfRange, 0, errMoved},
+		"another leader":                        {sarama.ErrNotLeaderForPartition, -1, sarama.ErrNotLeaderForPartition},
 		"a replica that is none any more": {
 			sarama.ErrUnknownTopicOrPartition, 2,
 			sarama.ErrUnknownTopicOrPartition,
@@ -92,6 +93,11 @@ func TestReplicaNearby(t *testing.T) {
 		step("the leader names it still", 3, nil, -1)
 		time.Sleep(time.Minute)
 		step("and again later", 3, errMoved, 3)
+		time.Sleep(time.Minute)
+		step("the lease ends, and the replica names itself", 3, errMoved, -1)
+		step("the leader names the first broker", 0, errMoved, 0)
+		time.Sleep(time.Minute)
+		step("the lease of the first broker ends", -1, errMoved, -1)
 	})
 }
 

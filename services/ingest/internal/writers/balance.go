@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -111,6 +112,19 @@ func (b *spread) Close() {
 type link struct {
 	state connectivity.State
 	err   error
+}
+
+// why says why there is no use in the connection. gRPC tells what the health service said by the end of a text alone.
+func (l *link) why() string {
+	text := l.err.Error()
+	switch {
+	case strings.HasSuffix(text, "status=SERVICE_UNKNOWN"):
+		return fmt.Sprintf("it does not know %s: it is no writer, or one of another version",
+			lanev1.LaneService_ServiceDesc.ServiceName)
+	case strings.HasSuffix(text, "status=NOT_SERVING"):
+		return "it answers and takes no lanes any more: it is about to end"
+	}
+	return text
 }
 
 // watch asks the writers that are ready for reports, once a connection.

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/placement"
 )
@@ -177,79 +176,6 @@ func TestTheOnlyWriterIsUsedAgain(t *testing.T) {
 	})
 }
 
-// All lanes of an ingest go to one dataset: that of the writers which carry them. A writer of another one is left out,
-// unless no lane is anywhere else.
-func TestAWriterOfAnotherDatasetIsLeftOut(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		all := w.startFirst(2, 2)
-		datasets := map[string]string{all[0]: "blue", all[1]: "green"}
-		var home string
-		carried := map[string][]*Seat{}
-		for i := range int32(6) {
-			s, _ := w.place(i)
-			dataset := datasets[s.peer.address]
-			err := s.Opened(&lanev1.Opened{Writer: "w", Project: "p", Dataset: dataset})
-			if home == "" {
-				home = dataset
-			}
-			if (err == nil) != (dataset == home) {
-				t.Errorf("lane %d at a writer of %s, while lanes go to %s: %v", i, dataset, home, err)
-			}
-			if err != nil {
-				s.End(err)
-				continue
-			}
-			carried[dataset] = append(carried[dataset], s)
-		}
-		if p := w.fleet.Picture(); p.Home != "p."+home {
-			t.Errorf("home is %q", p.Home)
-		}
-		for address, dataset := range datasets {
-			if p := w.writer(address); dataset != home &&
-				(p.State != placement.Unfit || !strings.Contains(p.Why, "it writes to p."+dataset)) {
-				t.Errorf("the picture says %+v", p)
-			}
-		}
-		// Everything is moved to the other dataset: the first lane that opens there finds no other one.
-		for _, s := range carried[home] {
-			s.End(nil)
-		}
-		for address, dataset := range datasets {
-			if dataset == home {
-				w.kill(address)
-			}
-		}
-		time.Sleep(2 * strange)
-		s, _ := w.place(0)
-		if err := s.Opened(&lanev1.Opened{Writer: "w", Project: "p", Dataset: datasets[s.peer.address]}); err != nil {
-			t.Errorf("the only dataset that is left: %v", err)
-		}
-	})
-}
-
-// A writer of an older version, which does not say where it writes, carries lanes beside those that do: both are there
-// while writers are upgraded.
-func TestAWriterThatDoesNotSayWhereItWritesCarriesLanes(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		all := w.startFirst(2, 2)
-		for i := range int32(4) {
-			s, _ := w.place(i)
-			opened := &lanev1.Opened{Writer: "new", Project: "p", Dataset: "d"}
-			if s.peer.address == all[0] {
-				opened = &lanev1.Opened{Writer: "old"}
-			}
-			if err := s.Opened(opened); err != nil {
-				t.Errorf("lane %d: %v", i, err)
-			}
-		}
-		for _, a := range all {
-			if p := w.writer(a); p.State != placement.Serving || p.Lanes != 2 {
-				t.Errorf("%+v", p)
-			}
-		}
-	})
-}
-
 // The plan says what is going to move as soon as there is somewhere to go, and the picture alone does not look ahead.
 func TestThePlanLooksAhead(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
@@ -322,4 +248,11 @@ func addresses(n int) []string {
 		all[i] = fmt.Sprintf("10.0.0.%d:7070", i+1)
 	}
 	return all
+}
+
+// wakes receives whenever the lane of a seat is woken.
+func wakes(t *testing.T, seat *Seat) <-chan struct{} {
+	woken := make(chan struct{}, 100)
+	seat.Bind(t.Context(), func() { woken <- struct{}{} })
+	return woken
 }

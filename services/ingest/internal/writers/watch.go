@@ -108,7 +108,7 @@ func (f *Fleet) linked(links map[string]link) {
 		case ready:
 			p.why = ""
 		case l.err != nil:
-			p.why = l.err.Error()
+			p.why = l.why()
 		case p.why == "":
 			p.why = "connecting"
 		}

@@ -250,17 +250,29 @@ func (w *world) dial(ctx context.Context, address string) (net.Conn, error) {
 
 // start starts a writer, or something else at its address.
 func (w *world) start(address string, writer bool) {
+	w.serve(address, func(h *host) {
+		if writer {
+			lanev1.RegisterLaneServiceServer(h.server, h)
+			v3orcaservice.RegisterOpenRcaServiceServer(h.server, h)
+			h.isWell(lanev1.LaneService_ServiceDesc.ServiceName)
+		}
+	})
+}
+
+// isWell has the host say that a service is well.
+func (h *host) isWell(service string) {
+	h.health = health.NewServer()
+	h.health.SetServingStatus(service, healthv1.HealthCheckResponse_SERVING)
+	healthv1.RegisterHealthServer(h.server, h.health)
+}
+
+// serve starts a host with what the test registers.
+func (w *world) serve(address string, register func(h *host)) {
 	h := &host{
 		address: address, conns: make(chan net.Conn), closed: make(chan struct{}), server: grpc.NewServer(),
 		served: make(chan struct{}),
 	}
-	if writer {
-		lanev1.RegisterLaneServiceServer(h.server, h)
-		v3orcaservice.RegisterOpenRcaServiceServer(h.server, h)
-		h.health = health.NewServer()
-		h.health.SetServingStatus(lanev1.LaneService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
-		healthv1.RegisterHealthServer(h.server, h.health)
-	}
+	register(h)
 	go func() { defer close(h.served); _ = h.server.Serve(h) }()
 	w.mu.Lock()
 	w.hosts[address] = h
@@ -375,13 +387,6 @@ func (w *world) await(what string, within time.Duration, ok func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-}
-
-// wakes receives whenever the lane of a seat is woken.
-func wakes(t *testing.T, seat *Seat) <-chan struct{} {
-	woken := make(chan struct{}, 100)
-	seat.Bind(t.Context(), func() { woken <- struct{}{} })
-	return woken
 }
 
 func describe(p Picture) string {

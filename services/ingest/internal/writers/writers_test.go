@@ -100,6 +100,10 @@ func TestALaneMayLeaveADrainingWriterOnceThereIsAnother(t *testing.T) {
 			t.Fatal("there is nowhere to go")
 		case <-time.After(20 * time.Second):
 		}
+		const why = "it answers and takes no lanes any more: it is about to end"
+		if p := w.writer(all[0]); p.State != placement.Away || p.Why != why {
+			t.Errorf("the picture says %+v", p)
+		}
 		began := time.Now()
 		w.start(all[1], true)
 		w.names.set(nil, all[1])

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/waybill-data/waybill/pkg/buffers"
 	"github.com/waybill-data/waybill/pkg/saturation"
 )
 
@@ -27,6 +28,8 @@ type Budget struct {
 	patience time.Duration
 	// relieve makes a lane give back what it holds. It is called without the lock.
 	relieve func()
+	// received is told how many bytes may still be let in; nil: nobody is.
+	received *buffers.Counted
 
 	mu   sync.Mutex
 	used int64
@@ -104,9 +107,17 @@ func (b *Budget) fits(n int64) bool { return b.used+n <= b.limit || b.used == 0 
 
 // take charges bytes. The caller holds mu.
 func (b *Budget) take(n int64) {
-	b.used += n
+	b.use(n)
 	if b.first.Load() != nil {
 		b.turned = time.Now()
+	}
+}
+
+// use adds to what is held. The caller holds mu.
+func (b *Budget) use(n int64) {
+	b.used += n
+	if b.received != nil {
+		b.received.Ahead(-n)
 	}
 }
 
@@ -117,7 +128,7 @@ func (b *Budget) leave(p *place) {
 	if i := slices.Index(b.queue, p); i >= 0 {
 		b.queue = slices.Delete(b.queue, i, i+1)
 	} else {
-		b.used -= p.bytes
+		b.use(-p.bytes)
 	}
 	b.admit()
 }
@@ -126,7 +137,7 @@ func (b *Budget) leave(p *place) {
 func (b *Budget) release(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.used -= n
+	b.use(-n)
 	b.admit()
 	if n > 0 && b.alarm != nil {
 		b.moved = time.Now()

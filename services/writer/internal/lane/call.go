@@ -71,6 +71,11 @@ func (l *lane) logEnd(err error) error {
 	code := status.Code(err)
 	l.service.Metrics.ends.WithLabelValues(code.String()).Inc()
 	switch {
+	case l.open == nil && code != codes.Internal:
+		// Anybody at the port can end thousands of calls.
+		l.service.unopened.Say(func(others int) {
+			l.log.Warn("a call ended before it was opened", "code", code, "error", err, "others_since_last", others)
+		})
 	case err == nil:
 		l.log.Info("lane closed", "position", l.position)
 	case code == codes.FailedPrecondition || code == codes.InvalidArgument || code == codes.Internal:

@@ -95,50 +95,77 @@ const (
 
 // Relieve ends calls for as long as connections have read more into Received than its limit allows, until ctx ends:
 // first those that have not been opened, then the lanes with the largest message outside, then those that hold most.
+// Calls that have not been opened end as well where the rest would be too much once the budget is used up: what they
+// have begun to send is at most memory.budget, however idle the lanes are.
 func (s *Service) Relieve(ctx context.Context) {
 	s.init()
-	received := s.Received
 	for {
 		select {
-		case <-received.Signal():
+		case <-s.Received.Signal():
 		case <-ctx.Done():
 			return
 		}
-		// What calls that have ended left unread counts until it is collected.
-		runtime.GC()
-		for received.Over() && s.shed() {
+		// Where nobody is left to end, the next signal is news.
+		for s.lighten() || s.Received.Early() && !s.Received.Over() {
 			select {
 			case <-time.After(relievesEvery):
 			case <-ctx.Done():
 				return
 			}
-			runtime.GC()
 		}
 	}
 }
 
+// lighten ends those calls whose turn it is, if there is too much in memory; false when it ended none.
+func (s *Service) lighten() bool {
+	received := s.Received
+	if !received.Over() && !(received.Early() && len(s.silent()) > 0) {
+		return false
+	}
+	// What calls that have ended left unread counts until it is collected.
+	runtime.GC()
+	switch {
+	case received.Over():
+		return s.shed()
+	case received.Early():
+		return s.shedSilent()
+	}
+	return false
+}
+
+var errShort = status.Error(codes.Unavailable,
+	"the writer has more in memory than twice its memory.budget, or may have soon; open the lane again, or elsewhere")
+
+// silent are the calls that have been without an Open for a while.
+func (s *Service) silent() []*lane {
+	return slices.DeleteFunc(s.list(), func(l *lane) bool { return !l.status.silent(opensWithin) })
+}
+
+// shedSilent ends the calls that have been without an Open for a while; false when there is none.
+func (s *Service) shedSilent() bool {
+	silent := s.silent()
+	for _, l := range silent {
+		s.Metrics.relieved.WithLabelValues(reliefOfMemory).Inc()
+		l.cut(errShort)
+	}
+	return len(silent) > 0
+}
+
 // shed ends those calls whose turn it is; false when there is none.
 func (s *Service) shed() bool {
-	why := status.Error(codes.Unavailable,
-		"the writer has more in memory than twice its memory.budget; open the lane again, or elsewhere")
-	lanes := s.list()
-	unopened := 0
-	for _, l := range lanes {
-		if l.status.silent(opensWithin) {
-			s.Metrics.relieved.WithLabelValues(reliefOfMemory).Inc()
-			l.cut(why)
-			unopened++
-		}
+	if s.shedSilent() {
+		return true
 	}
-	if unopened > 0 || len(lanes) == 0 {
-		return unopened > 0
+	lanes := s.list()
+	if len(lanes) == 0 {
+		return false
 	}
 	largest := slices.MaxFunc(lanes, func(a, b *lane) int {
 		x, y := a.status.load(), b.status.load()
 		return cmp.Or(cmp.Compare(x.outside, y.outside), cmp.Compare(x.held, y.held))
 	})
 	s.Metrics.relieved.WithLabelValues(reliefOfMemory).Inc()
-	largest.cut(why)
+	largest.cut(errShort)
 	return true
 }
 

@@ -165,6 +165,80 @@ func TestMemoryIsGivenBackUntilItIsEnough(t *testing.T) {
 	})
 }
 
+// What calls without an Open have begun to send is at most the budget, also while the budget holds nothing: the memory
+// that it may come to hold is not theirs. Lanes keep what they have, and so do calls while memory is not short.
+func TestCallsWithoutOpenHaveNoMoreThanTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const budget = 64 << 10
+		received := buffers.NewCounted(2*budget, 16<<10)
+		s := &Service{Sink: &odd{}, Received: received, Budget: NewBudget(budget)}
+		s.init()
+		call := func(unopened bool) *lane {
+			l := &lane{service: s, killed: make(chan struct{})}
+			l.status.unopened, l.status.now.Since = unopened, time.Now()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.lanes[l] = struct{}{}
+			return l
+		}
+		cut := func(l *lane) bool {
+			synctest.Wait()
+			select {
+			case <-l.killed:
+				return true
+			default:
+				return false
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan struct{})
+		go func() { defer close(over); s.Relieve(ctx) }()
+		open, silent := call(false), call(true)
+		var out []*[]byte
+		get := func(n int) {
+			for range n {
+				out = append(out, received.Get(16<<10))
+			}
+		}
+
+		get(4)
+		if time.Sleep(time.Second); cut(silent) || cut(open) {
+			t.Fatal("a call ended though memory is not short")
+		}
+		s.Budget.charge(budget/2, open) // of what is out
+		get(2)
+		if time.Sleep(time.Second); cut(silent) || cut(open) {
+			t.Fatal("a call ended though what was let in is the budget's")
+		}
+		get(1)
+		if time.Sleep(relievesEvery); !cut(silent) || cut(open) {
+			t.Fatalf("silent ended: %v, open ended: %v", cut(silent), cut(open))
+		}
+		s.mu.Lock()
+		delete(s.lanes, silent)
+		s.mu.Unlock()
+
+		late := call(true)
+		time.Sleep(opensWithin - time.Millisecond)
+		if cut(late) {
+			t.Error("a call ended that has just begun")
+		}
+		time.Sleep(2 * relievesEvery)
+		if !cut(late) || cut(open) {
+			t.Errorf("late ended: %v, open ended: %v", cut(late), cut(open))
+		}
+		for _, b := range out {
+			received.Put(b)
+		}
+		s.Budget.release(budget / 2)
+		if received.Early() {
+			t.Error("memory is short though nothing is out")
+		}
+		cancel()
+		<-over
+	})
+}
+
 // A lane has some memory of its own from its opening to its end, beside the limit.
 func TestLanesRaiseTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

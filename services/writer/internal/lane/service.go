@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/pkg/buffers"
+	"github.com/waybill-data/waybill/pkg/logging"
 	"github.com/waybill-data/waybill/pkg/tracing"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
@@ -90,6 +91,8 @@ type Service struct {
 	lanes map[*lane]struct{}
 	// draining is why no lane may open any more; empty while they may.
 	draining string
+	// unopened bounds the lines about calls that ended before they were lanes.
+	unopened logging.Seldom
 	// strangers are write streams that hold rows of somebody else, as far as this process has seen.
 	strangers map[suspect]struct{}
 	// goroutines are the owners and the receivers: a receiver ends just after its call.
@@ -103,6 +106,10 @@ func (s *Service) init() {
 			s.Budget = NewBudget(256 << 20)
 		}
 		s.Budget.relieve = s.relieve
+		if s.Received != nil {
+			s.Budget.received = s.Received
+			s.Received.Ahead(s.Budget.Limit())
+		}
 		s.Limits = s.Limits.withDefaults(s.Budget.Limit())
 		if s.Log == nil {
 			s.Log = slog.New(slog.DiscardHandler)

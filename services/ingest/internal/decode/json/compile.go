@@ -43,6 +43,8 @@ type step struct {
 	notNull bool
 	numbers bool
 	written bool
+	quick   bool // a TIMESTAMP whose numbers need no more than their unit
+	unit    decode.Unit
 	tag     uint32
 	guess   int32
 
@@ -126,6 +128,7 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 	}
 	if m, ok := moments[n.Kind]; ok {
 		s.cell = &decode.Cell{Column: &decode.Column{Type: m.target, Unit: n.Unit}, Dates: c.plan.options.Dates}
+		s.unit, s.quick = n.Unit, n.Kind == shape.Timestamp && s.numbers && !s.written && s.cell.Dates == nil
 	}
 	if s.composed = composedOf(n); s.composed != nil {
 		s.kind, s.cell = kindComposed, &decode.Cell{Column: n.Override, Dates: c.plan.options.Dates}

@@ -227,7 +227,7 @@ func (d *Decoder) single(s *step, p, o int) (int, int) {
 	case shape.Record:
 		return d.message(s, p, o)
 	case shape.Timestamp:
-		return d.moment(s, p, o)
+		return d.timestamp(s, p, o)
 	}
 	return d.rare(s, p, o)
 }

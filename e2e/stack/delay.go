@@ -1,4 +1,4 @@
-package fleet
+package stack
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// delay is a relay whose answers are late: what comes back is held for a while and not slowed down.
-type delay struct {
+// Delay is a relay whose answers are late: what comes back is held for a while and not slowed down.
+type Delay struct {
 	listener net.Listener
 	behind   string
 	late     atomic.Int64 // nanoseconds
@@ -19,28 +19,32 @@ type delay struct {
 	cancel   context.CancelFunc
 }
 
-func newDelay(behind string) (*delay, error) {
+// NewDelay listens on loopback for what goes to an address. Nothing is late at first.
+func NewDelay(behind string) (*Delay, error) {
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	d := &delay{listener: l, behind: behind}
+	d := &Delay{listener: l, behind: behind}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.served.Go(d.serve)
 	return d, nil
 }
 
-func (d *delay) addr() string { return d.listener.Addr().String() }
+// Addr is where it listens.
+func (d *Delay) Addr() string { return d.listener.Addr().String() }
 
-func (d *delay) set(late time.Duration) { d.late.Store(int64(late)) }
+// Set makes what comes from now on late.
+func (d *Delay) Set(late time.Duration) { d.late.Store(int64(late)) }
 
-func (d *delay) close() {
+// Close ends everything and waits for it.
+func (d *Delay) Close() {
 	d.cancel()
 	d.listener.Close()
 	d.served.Wait()
 }
 
-func (d *delay) serve() {
+func (d *Delay) serve() {
 	for {
 		near, err := d.listener.Accept()
 		if err != nil {
@@ -50,7 +54,7 @@ func (d *delay) serve() {
 	}
 }
 
-func (d *delay) relay(near net.Conn) {
+func (d *Delay) relay(near net.Conn) {
 	far, err := new(net.Dialer).DialContext(d.ctx, "tcp", d.behind)
 	if err != nil {
 		near.Close()
@@ -78,7 +82,7 @@ type chunk struct {
 
 // hold copies and holds what it copies. The queue is bounded by what fits into it: a relay for tests, of answers that
 // are small.
-func (d *delay) hold(to io.Writer, from io.Reader) {
+func (d *Delay) hold(to io.Writer, from io.Reader) {
 	queue := make(chan chunk, 1<<14)
 	var reading sync.WaitGroup
 	reading.Go(func() {
