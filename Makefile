@@ -63,9 +63,10 @@ test-upgrade: build ## This version beside the last tag, or REF, both ways under
 	@tools/test-upgrade.sh $(REF)
 
 EACH ?= 5s
+SHARED ?=
 .PHONY: hostile
-hostile: build ## Clients that mean no good at a writer: its memory, and what other lanes notice. EACH=5s
-	@bin/hostile --each=$(EACH)
+hostile: build ## Clients that mean no good at a writer: its memory, and what other lanes notice. EACH=5s SHARED=1
+	@bin/hostile --each=$(EACH) $(if $(filter-out 0 no false,$(SHARED)),--shared)
 
 EXAMPLE ?=
 .PHONY: examples

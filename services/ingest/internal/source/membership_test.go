@@ -191,8 +191,8 @@ func TestClaimBegins(t *testing.T) {
 	}
 }
 
-// A lane that ends early is a fault that is reported, with a panic where it was one, and its claim rests until it ends. One
-// that ends with its claim is none.
+// A lane that ends early is a fault that is reported, with a panic where it was one, and its claim rests until it ends.
+// One that ends with its claim is none.
 func TestALaneThatEndsEarly(t *testing.T) {
 	for name, test := range map[string]struct {
 		handler  Handler
