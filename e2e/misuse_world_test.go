@@ -138,15 +138,7 @@ func (m *misuse) reconfigure(from, to string) {
 func (m *misuse) deleteTable(name string) {
 	m.t.Helper()
 	address := "http://" + m.Endpoints.BigQueryREST + "/bigquery/v2/projects/sandbox/datasets/waybill/tables/" + name
-	request, err := http.NewRequestWithContext(m.ctx, http.MethodDelete, address, http.NoBody)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	response.Body.Close()
+	response, _ := ask(m.ctx, m.t, http.MethodDelete, address, "")
 	if response.StatusCode/100 != 2 {
 		m.t.Fatalf("delete %s: %s", address, response.Status)
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -263,25 +262,13 @@ func (w *world) row(table, topic string, offset int64) string {
 	query := url.Values{
 		"table": {"waybill." + table}, "topic": {topic}, "partition": {"0"}, "offset": {fmt.Sprint(offset)},
 	}
-	request, err := http.NewRequestWithContext(w.ctx, http.MethodGet,
-		"http://"+w.Endpoints.Admin+"/bigquery/row?"+query.Encode(), http.NoBody)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	address := "http://" + w.Endpoints.Admin + "/bigquery/row?" + query.Encode()
+	response, text := ask(w.ctx, w.t, http.MethodGet, address, "")
 	if response.StatusCode == http.StatusNotFound {
 		return ""
 	}
-	if response.StatusCode != http.StatusOK || !json.Valid(body) {
-		w.t.Fatalf("%s: %s: %.300s", request.URL, response.Status, body)
+	if response.StatusCode != http.StatusOK || !json.Valid([]byte(text)) {
+		w.t.Fatalf("%s: %s: %.300s", address, response.Status, text)
 	}
-	return string(body)
+	return text
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -176,18 +175,6 @@ func TestNoSecretComesOutOfTheFleet(t *testing.T) {
 // page is the text of a page of the admin port, whatever its status.
 func (w *world) page(s *stack.Service, path string) string {
 	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.ctx, http.MethodGet, "http://"+s.Admin+path, nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return fmt.Sprint(response.Header) + string(text)
+	response, text := ask(w.ctx, w.t, http.MethodGet, "http://"+s.Admin+path, "")
+	return fmt.Sprint(response.Header) + text
 }

@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -215,17 +213,9 @@ func TestTablesThatExist(t *testing.T) {
 func (w *world) bigQuery(method, path, body string) int {
 	w.t.Helper()
 	address := "http://" + w.Endpoints.BigQueryREST + "/bigquery/v2/projects/sandbox/" + path
-	request, err := http.NewRequestWithContext(w.ctx, method, address, bytes.NewReader([]byte(body)))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if out, _ := io.ReadAll(response.Body); response.StatusCode/100 != 2 && method == http.MethodPost {
-		w.t.Logf("%s %s: %s", method, path, out)
+	response, said := ask(w.ctx, w.t, method, address, body)
+	if response.StatusCode/100 != 2 && method == http.MethodPost {
+		w.t.Logf("%s %s: %s", method, path, said)
 	}
 	return response.StatusCode
 }

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -236,4 +239,23 @@ func (w *world) restart(s *stack.Service) {
 	if err := s.Restart(w.ctx); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// ask makes a request and returns the response, whatever its status, and its body.
+func ask(ctx context.Context, t *testing.T, method, address, body string) (*http.Response, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(text)
 }

@@ -2,7 +2,8 @@
 // connection, so that a new certificate, key or authority is used from the next connection on, without a restart.
 //
 //	c, err := tlsfiles.Client(files)   // for one connection: call it again for the next
-//	c, err := tlsfiles.Server(files)   // for a listener: it reads the files itself for each connection
+//
+// Ports of ours are pkg/service's.
 //
 // A renewal is not atomic: for a moment a certificate and a key may not belong together, and a connection that is made
 // then fails. Whoever makes connections tries again.
@@ -18,12 +19,11 @@ import (
 
 // Files names PEM files.
 type Files struct {
-	// CA holds the authorities that signed the other side: for a client the system's when it is empty, for a server
-	// those that clients need a certificate of, none when it is empty.
+	// CA holds the authorities that may have signed the server's certificate; the system's when it is empty.
 	CA string
-	// Cert and Key are our own. A client may have neither.
+	// Cert and Key are our own; both may be empty.
 	Cert, Key string
-	// ServerName is the name in the server's certificate when it is not the host that is dialled. Servers ignore it.
+	// ServerName is the name in the server's certificate when it is not the host that is dialled.
 	ServerName string
 }
 
@@ -44,33 +44,6 @@ func Client(f Files) (*tls.Config, error) {
 		// Also when the server names other authorities: it then says that it does not know ours, instead of that there
 		// is no certificate.
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own, nil }
-	}
-	return c, nil
-}
-
-// Server makes the configuration of a listener. It reads the files now, for what is wrong with them, and again for each
-// connection.
-func Server(f Files) (*tls.Config, error) {
-	c, err := server(f)
-	if err != nil {
-		return nil, err
-	}
-	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return server(f) }
-	return c, nil
-}
-
-func server(f Files) (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	own, err := pair(f)
-	if err != nil {
-		return nil, err
-	}
-	c.Certificates = []tls.Certificate{*own}
-	if f.CA != "" {
-		c.ClientAuth = tls.RequireAndVerifyClientCert
-		if c.ClientCAs, err = authorities(f.CA); err != nil {
-			return nil, fmt.Errorf("client_ca: %w", err)
-		}
 	}
 	return c, nil
 }

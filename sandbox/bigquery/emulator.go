@@ -20,6 +20,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	bq "google.golang.org/api/bigquery/v2"
@@ -79,6 +80,7 @@ type Emulator struct {
 	served  chan error
 	addrs   Addrs
 	indexes indexes
+	close   func() error
 }
 
 // Start opens the directory and serves until Close. ctx bounds the start only.
@@ -93,6 +95,7 @@ func Start(ctx context.Context, cfg Config) (*Emulator, error) {
 		return nil, fmt.Errorf("open bigquery store: %w", err)
 	}
 	e := &Emulator{store: s, served: make(chan error, 1)}
+	e.close = sync.OnceValue(e.end)
 	e.faults.Jump = s.Clock().Jump
 	if err := e.start(ctx, cfg); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -188,8 +191,11 @@ func (e *Emulator) Query(ctx context.Context, sql string, columns func([]*row.Co
 	return s.Run(ctx, each)
 }
 
-// Close ends every call at once and gives up the directory. What was acknowledged is there at the next Start.
-func (e *Emulator) Close() error {
+// Close ends every call at once and gives up the directory. What was acknowledged is there at the next Start. It is
+// safe to call again, and returns the same.
+func (e *Emulator) Close() error { return e.close() }
+
+func (e *Emulator) end() error {
 	errs := []error{e.write.Close(), e.http.Close()}
 	if err := <-e.served; !errors.Is(err, http.ErrServerClosed) {
 		errs = append(errs, err)

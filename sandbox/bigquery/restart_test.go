@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	"google.golang.org/grpc/codes"
@@ -50,6 +51,33 @@ func TestRestartCutsTornTail(t *testing.T) {
 			}
 			wantCode(t, status.ErrorProto(b.open(done).append(3, encoded(t, 9, 10)).GetError()), codes.InvalidArgument)
 		})
+	}
+}
+
+// An emulator that is closed is closed: again does nothing, and another may have the directory.
+func TestCloseAgain(t *testing.T) {
+	config := emulator.Config{Dir: t.TempDir(), Datasets: []string{"sandbox.waybill"}}
+	for range 2 {
+		e, err := emulator.Start(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		closed := make(chan error)
+		go func() {
+			for range 3 {
+				closed <- e.Close()
+			}
+		}()
+		for n := range 3 {
+			select {
+			case err := <-closed:
+				if err != nil {
+					t.Errorf("close %d: %v", n+1, err)
+				}
+			case <-time.After(time.Minute):
+				t.Fatalf("close %d does not return", n+1)
+			}
+		}
 	}
 }
 

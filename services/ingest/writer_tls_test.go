@@ -40,11 +40,7 @@ func serveHealth(t *testing.T, address *os.File, files tlsfiles.Files) (at strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	secure, err := tlsfiles.Server(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(secure)))
+	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(tlstest.Server(files))))
 	state := health.NewServer()
 	healthv1.RegisterHealthServer(server, state)
 	done := make(chan struct{})

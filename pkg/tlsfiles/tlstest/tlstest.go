@@ -5,9 +5,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"net/url"
@@ -64,6 +66,32 @@ func RenewAs(t testing.TB, f tlsfiles.Files, signedBy, trusts *Authority, name N
 	write(t, f.Cert, "CERTIFICATE", cert.Raw)
 	write(t, f.Key, "PRIVATE KEY", der)
 	write(t, f.CA, "CERTIFICATE", trusts.cert.Raw)
+}
+
+// Server is the configuration of a listener by the files, which are read for each connection. Clients need a
+// certificate of an authority in CA. A connection that is made while the files cannot be read fails.
+func Server(f tlsfiles.Files) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+			if err != nil {
+				return nil, err
+			}
+			trusted, err := os.ReadFile(f.CA)
+			if err != nil {
+				return nil, err
+			}
+			c := &tls.Config{
+				MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair},
+				ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool(),
+			}
+			if !c.ClientCAs.AppendCertsFromPEM(trusted) {
+				return nil, errors.New("no certificate in " + f.CA)
+			}
+			return c, nil
+		},
+	}
 }
 
 // sign makes a certificate; one of itself for an authority that has none yet.

@@ -65,6 +65,7 @@ type Server struct {
 
 	appliers sync.WaitGroup // of AppendRows calls: they outlive their handlers by a moment
 	served   chan error
+	close    func() error
 
 	mu    sync.Mutex
 	conns map[string]net.Conn // by the client's address
@@ -85,6 +86,7 @@ func Serve(listener net.Listener, cfg Config) *Server {
 		cfg.Location = "us"
 	}
 	s := &Server{cfg: cfg, conns: map[string]net.Conn{}, served: make(chan error, 1)}
+	s.close = sync.OnceValue(s.end)
 	security := insecure.NewCredentials()
 	if cfg.TLS != nil {
 		security = credentials.NewTLS(cfg.TLS)
@@ -106,8 +108,11 @@ func Serve(listener net.Listener, cfg Config) *Server {
 	return s
 }
 
-// Close ends every call at once, as a killed server would, and waits for what was being applied.
-func (s *Server) Close() error {
+// Close ends every call at once, as a killed server would, and waits for what was being applied. It is safe to call
+// again, and returns the same.
+func (s *Server) Close() error { return s.close() }
+
+func (s *Server) end() error {
 	s.grpc.Stop()
 	s.appliers.Wait()
 	if err := <-s.served; !errors.Is(err, grpc.ErrServerStopped) { // closed before it had begun to serve

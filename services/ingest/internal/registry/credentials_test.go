@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/waybill-data/waybill/pkg/config"
-	"github.com/waybill-data/waybill/pkg/tlsfiles"
 	"github.com/waybill-data/waybill/pkg/tlsfiles/tlstest"
 )
 
@@ -22,10 +21,6 @@ func TestCredentialsRenewedInPlace(t *testing.T) {
 	files, mine := tlstest.Files(t), tlstest.Files(t)
 	tlstest.Renew(t, files, first, first)
 	tlstest.Renew(t, mine, first, first)
-	secure, err := tlsfiles.Server(files)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	write := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -44,7 +39,7 @@ func TestCredentialsRenewedInPlace(t *testing.T) {
 		}
 		_, _ = w.Write([]byte("[]"))
 	}))
-	server.TLS = secure
+	server.TLS = tlstest.Server(files)
 	server.StartTLS()
 	defer server.Close()
 	write("password", "before\n")
