@@ -222,7 +222,6 @@ func (m *membership) begin(tp topicPartition) *claim {
 	m.load[pool]++
 	c := &claim{
 		tp: tp, membership: m, fetchers: m.pools[pool], done: make(chan struct{}),
-		log: m.source.log.With("topic", tp.topic, "partition", tp.partition),
 	}
 	c.owned, c.end = context.WithCancelCause(m.ctx)
 	c.alive, c.kill = context.WithCancelCause(m.ctx)

@@ -234,8 +234,8 @@ func TestLastCommitOfAClaim(t *testing.T) {
 		var mu sync.Mutex
 		var text bytes.Buffer
 		m, _ := alone(t, waits)
+		m.source.log = slog.New(slog.NewTextHandler(&locked{&mu, &text}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		c := m.claim(t.Context(), claimed)
-		c.log = slog.New(slog.NewTextHandler(&locked{&mu, &text}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		if lost {
 			m.committer.retire(claimed, lane.ErrFenced)
 		}
