@@ -73,7 +73,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	}
 	defer fleet.Close() //nolint:errcheck // it was closed already, and there is nobody to tell
 	lanes.fleet = fleet
-	words := source.NewWords(c.source())
+	words := source.NewEntries(c.source())
 	defer words.Close()
 	lanes.pauses = &pauses.Follower{Read: words.Read, Apply: lanes.pause, Log: env.Log}
 	if err := env.Listen(ctx, c.GRPC.Listen, c.Admin.Listen); err != nil {

@@ -115,7 +115,7 @@ type Replayer struct {
 	env     service.Env
 	schemas schemas
 	set     *contract.Set
-	words   *source.Words
+	words   *source.Entries
 }
 
 var replayNames = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)

@@ -62,7 +62,7 @@ func TestKeptReplays(t *testing.T) {
 	}
 	at := func(n int32) pauses.Lane { return pauses.Lane{Topic: "orders", Partition: n} }
 	p := &source.Plan{
-		Group: "g-replay-fix", Words: map[pauses.Lane]string{at(1): word(10, 20, false), at(0): word(0, 100, true)},
+		Group: "g-replay-fix", Entries: map[pauses.Lane]string{at(1): word(10, 20, false), at(0): word(0, 100, true)},
 		Positions: map[pauses.Lane]int64{at(1): 14},
 	}
 	r := k.shown(p)
@@ -75,11 +75,11 @@ func TestKeptReplays(t *testing.T) {
 	if r = k.shown(p); r.GetState() != "running" || r.GetWaits() != "a command at 10.0.0.7" {
 		t.Errorf("at work: %v", r)
 	}
-	p.Words[at(1)] = word(10, 20, true)
+	p.Entries[at(1)] = word(10, 20, true)
 	if r = k.shown(p); r.GetState() != "done" || r.GetSettled() != 110 || r.GetEnded() == nil {
 		t.Errorf("done: %v", r)
 	}
-	p.Words[at(2)] = "a checkpoint"
+	p.Entries[at(2)] = "a checkpoint"
 	if r = k.shown(p); r != nil {
 		t.Errorf("another group: %v", r)
 	}

@@ -29,7 +29,7 @@ const (
 // keptReplays are those that Kafka keeps. Safe for concurrent use.
 type keptReplays struct {
 	group string // of the ingests
-	words *source.Words
+	words *source.Entries
 	// topics are any that there are.
 	topics func() ([]string, bool)
 
@@ -68,7 +68,7 @@ func (k *keptReplays) shown(p *source.Plan) *adminv1.Replay {
 		Name: strings.TrimPrefix(p.Group, k.group+replayInfix), State: fleetview.Interrupted,
 	}
 	done, ended := 0, time.Time{}
-	for l, text := range p.Words {
+	for l, text := range p.Entries {
 		w, err := replay.Parse(text)
 		if err != nil {
 			return nil
@@ -93,7 +93,7 @@ func (k *keptReplays) shown(p *source.Plan) *adminv1.Replay {
 		return int(a.GetPartition() - b.GetPartition())
 	})
 	switch {
-	case done == len(p.Words):
+	case done == len(p.Entries):
 		out.State, out.Ended = fleetview.Done, timestamppb.New(ended)
 	case len(p.Hosts) > 0:
 		out.State, out.Waits = fleetview.Running, "a command at "+strings.Join(p.Hosts, ", ")

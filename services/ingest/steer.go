@@ -11,7 +11,7 @@ import (
 
 // steering is what this ingest serves for acts.
 func (l *local) steering(
-	view *fleetview.View, words *source.Words, reloads *reloader, log *slog.Logger,
+	view *fleetview.View, words *source.Entries, reloads *reloader, log *slog.Logger,
 ) *steering.Server {
 	server := (&steering.Server{
 		View: view, Contracts: steered{l.lanes}, Partitions: words.Partitions, Pauses: l.lanes.pauses,

@@ -49,11 +49,15 @@ func TestMatch(t *testing.T) {
 			c.Ignore = []string{"shop.noise.*", "shop.Noise"}
 		}),
 		order(func(c *contract.Config) { c.Table = "returns"; c.Types = []string{"shop.returns.*"} }),
-		order(func(c *contract.Config) { c.Table = "one"; c.Types = []string{"shop.returns.One"} }),
+		order(func(c *contract.Config) {
+			c.Table = "one"
+			c.Types = []string{"shop.returns.One", `"shop.returns.One"`} // as a header of JSON has it
+		}),
 	).Topic("orders").Fork()
 	for itemType, want := range map[string]string{
 		"shop.Order": "row 0", "shop.Anything": "row 0", "shop.a.b": "row 0", "shop.returns.Two": "row 1",
-		"shop.returns.One": "row 2", "shop.noise.x": "ignore 0", "shop.Noise": "ignore 0", "shop.Noisy": "row 0",
+		"shop.returns.One": "row 2", `"shop.returns.One"`: "row 2", `"shop.Order"`: "unknown 0",
+		"shop.noise.x": "ignore 0", "shop.Noise": "ignore 0", "shop.Noisy": "row 0",
 		"shop": "unknown 0", "shop.": "unknown 0", "Shop.Order": "unknown 0", "": "unknown 0",
 	} {
 		m := topic.Match(typed(itemType))

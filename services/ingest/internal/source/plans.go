@@ -16,8 +16,8 @@ import (
 type Plan struct {
 	// Group is the one that the replay reads as.
 	Group string
-	// Words are what is kept of its partitions, and Positions what its lanes have committed.
-	Words     map[pauses.Lane]string
+	// Entries are what is kept of its partitions, and Positions what its lanes have committed.
+	Entries   map[pauses.Lane]string
 	Positions map[pauses.Lane]int64
 	// Hosts are those of the group's members; empty: nobody runs it.
 	Hosts []string
@@ -26,7 +26,7 @@ type Plan struct {
 // Plans reads what is kept of the replays whose groups begin with prefix, at most so many: the plan of a group has its
 // name and suffix. Groups that this principal may not describe are left out by the brokers, which are found by a topic,
 // whichever it is.
-func (w *Words) Plans(ctx context.Context, topic, prefix, suffix string, most int) ([]Plan, error) {
+func (w *Entries) Plans(ctx context.Context, topic, prefix, suffix string, most int) ([]Plan, error) {
 	o, err := w.open()
 	if err != nil {
 		return nil, Explain(err)
@@ -46,7 +46,7 @@ func (w *Words) Plans(ctx context.Context, topic, prefix, suffix string, most in
 			if err != nil {
 				return nil, Explain(err)
 			}
-			if len(p.Words) > 0 {
+			if len(p.Entries) > 0 {
 				out = append(out, p)
 			}
 		}
@@ -94,7 +94,7 @@ func twice[R any](client sarama.Client, b *sarama.Broker, send func() (R, error)
 func plan(client sarama.Client, name, suffix string) (Plan, error) {
 	p := Plan{Group: strings.TrimSuffix(name, suffix), Positions: map[pauses.Lane]int64{}}
 	var err error
-	if p.Words, err = (&offsets{client: client, group: name}).all(); err != nil {
+	if p.Entries, err = (&offsets{client: client, group: name}).all(); err != nil {
 		return p, err
 	}
 	of := &offsets{client: client, group: p.Group}

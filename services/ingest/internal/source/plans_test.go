@@ -32,7 +32,7 @@ func TestPlansAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer member.Close()
-	words := NewWords(config)
+	words := NewEntries(config)
 	defer words.Close()
 	eventually(t, "the plans", func() bool {
 		plans, err := words.Plans(t.Context(), testTopic, "g-replay-", "-plan", 10)
@@ -40,7 +40,7 @@ func TestPlansAreFound(t *testing.T) {
 			t.Fatalf("%v, %v", plans, err)
 		}
 		a, b := plans[0], plans[1]
-		if a.Group != "g-replay-a" || a.Words[at] != "a's" || len(a.Positions) != 1 || a.Positions[at] != 0 ||
+		if a.Group != "g-replay-a" || a.Entries[at] != "a's" || len(a.Positions) != 1 || a.Positions[at] != 0 ||
 			len(a.Hosts) != 0 || b.Group != "g-replay-b" || len(b.Positions) != 0 {
 			t.Fatalf("%+v", plans)
 		}

@@ -16,9 +16,9 @@ import (
 // SteeringSuffix makes the name of the group whose offset commits keep what operators have said of partitions.
 const SteeringSuffix = "-steering"
 
-// Words keeps what operators have said of partitions as offset commits of a group that has no members, for every
+// Entries keeps what operators have said of partitions as offset commits of a group that has no members, for every
 // member of ours to see. It has a client of its own: on that of the commits they would wait for each other. Close it.
-type Words struct {
+type Entries struct {
 	kafka   Kafka
 	name    string         // of the group
 	denied  error          // what a refusal is
@@ -29,24 +29,24 @@ type Words struct {
 	closed  bool
 }
 
-// NewWords does not connect yet.
-func NewWords(config Config) *Words {
-	return &Words{kafka: config.Kafka, name: config.Kafka.Group + SteeringSuffix, denied: pauses.ErrRefused}
+// NewEntries does not connect yet.
+func NewEntries(config Config) *Entries {
+	return &Entries{kafka: config.Kafka, name: config.Kafka.Group + SteeringSuffix, denied: pauses.ErrRefused}
 }
 
 // NewPlan is for what a replay keeps in a group, instead of what operators have said.
-func NewPlan(config Config, group string) *Words {
-	return &Words{kafka: config.Kafka, name: group, denied: ErrPlanRefused}
+func NewPlan(config Config, group string) *Entries {
+	return &Entries{kafka: config.Kafka, name: group, denied: ErrPlanRefused}
 }
 
 // ErrPlanRefused says that the plan of a replay may not be read or written.
 var ErrPlanRefused = errors.New("the plan of the replay cannot be kept")
 
 // Group is where they are kept.
-func (w *Words) Group() string { return w.name }
+func (w *Entries) Group() string { return w.name }
 
 // open returns the client, and counts a call of it.
-func (w *Words) open() (*offsets, error) {
+func (w *Entries) open() (*offsets, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -68,7 +68,7 @@ func (w *Words) open() (*offsets, error) {
 }
 
 // Close ends the client. Calls under way end with an error.
-func (w *Words) Close() {
+func (w *Entries) Close() {
 	w.mu.Lock()
 	w.closed = true
 	o := w.offsets
@@ -80,7 +80,7 @@ func (w *Words) Close() {
 }
 
 // Read returns what is kept. The error is pauses.ErrRefused when this principal may not.
-func (w *Words) Read(ctx context.Context) (map[pauses.Lane]string, error) {
+func (w *Entries) Read(ctx context.Context) (map[pauses.Lane]string, error) {
 	o, err := w.open()
 	if err != nil {
 		return nil, Explain(err)
@@ -92,19 +92,19 @@ func (w *Words) Read(ctx context.Context) (map[pauses.Lane]string, error) {
 	})
 }
 
-// Write keeps words. What failed may have been written for some of the partitions.
-func (w *Words) Write(ctx context.Context, words map[pauses.Lane]string) error {
+// Write keeps entries. What failed may have been written for some of the partitions.
+func (w *Entries) Write(ctx context.Context, entries map[pauses.Lane]string) error {
 	o, err := w.open()
 	if err != nil {
 		return Explain(err)
 	}
 	defer w.backlog.Done()
 	return AwaitErr(ctx, &w.backlog, func() error {
-		pairs := make(map[topicPartition]*handed, len(words))
-		for l, text := range words {
+		pairs := make(map[topicPartition]*handed, len(entries))
+		for l, text := range entries {
 			pairs[topicPartition{l.Topic, l.Partition}] = &handed{Pair: lane.Pair{Checkpoint: text}}
 		}
-		// The coordinator may have moved, or the connection have rested: tried twice. The words are the same.
+		// The coordinator may have moved, or the connection have rested: tried twice. The entries are the same.
 		for attempt := 1; ; attempt++ {
 			failed := o.commit(member{generation: -1}, pairs)
 			var errs []error
@@ -119,7 +119,7 @@ func (w *Words) Write(ctx context.Context, words map[pauses.Lane]string) error {
 }
 
 // refused explains an error, and tells those that only an operator can mend.
-func (w *Words) refused(err error) error {
+func (w *Entries) refused(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (w *Words) refused(err error) error {
 }
 
 // Partitions lists those of a topic. errors.Is(err, ErrNoTopic) when there is none.
-func (w *Words) Partitions(ctx context.Context, topic string) ([]int32, error) {
+func (w *Entries) Partitions(ctx context.Context, topic string) ([]int32, error) {
 	o, err := w.open()
 	if err != nil {
 		return nil, Explain(err)

@@ -17,10 +17,10 @@ import (
 
 // What one member keeps, others read, and the newest word of a partition counts; the group's own commits are another
 // matter.
-func TestWordsAreSeenByOthers(t *testing.T) {
+func TestEntriesAreSeenByOthers(t *testing.T) {
 	cluster := newCluster(t, kfake.SeedTopics(3, testTopic))
 	config := testConfig(cluster.ListenAddrs()...)
-	one, other := NewWords(config), NewWords(config)
+	one, other := NewEntries(config), NewEntries(config)
 	defer one.Close()
 	defer other.Close()
 	if got, err := one.Read(t.Context()); err != nil || len(got) != 0 {
@@ -46,7 +46,7 @@ func TestWordsAreSeenByOthers(t *testing.T) {
 }
 
 // A principal that may not read the group is told what to grant, at once.
-func TestWordsThatMayNotBeRead(t *testing.T) {
+func TestEntriesThatMayNotBeRead(t *testing.T) {
 	cluster := newCluster(t, kfake.SeedTopics(1, testTopic))
 	cluster.ControlKey(int16(kmsg.OffsetFetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
@@ -60,7 +60,7 @@ func TestWordsThatMayNotBeRead(t *testing.T) {
 		}
 		return response, nil, true
 	})
-	words := NewWords(testConfig(cluster.ListenAddrs()...))
+	words := NewEntries(testConfig(cluster.ListenAddrs()...))
 	defer words.Close()
 	if _, err := words.Read(t.Context()); !errors.Is(err, pauses.ErrRefused) {
 		t.Errorf("%v", err)
@@ -68,8 +68,8 @@ func TestWordsThatMayNotBeRead(t *testing.T) {
 }
 
 // A client that is closed says so, and connects no more.
-func TestWordsThatAreClosed(t *testing.T) {
-	words := NewWords(testConfig("127.0.0.1:1"))
+func TestEntriesThatAreClosed(t *testing.T) {
+	words := NewEntries(testConfig("127.0.0.1:1"))
 	words.Close()
 	if _, err := words.Read(t.Context()); err == nil {
 		t.Error("reads")
