@@ -86,7 +86,8 @@ func TestVersionWaitsForTheOperator(t *testing.T) {
 		return fmt.Errorf("lanes: %+v", lanes)
 	})
 	for _, want := range []string{
-		fmt.Sprintf("schema id %d does not fit the contract claims-value", id), "payload.size: the contract has long, it has string",
+		fmt.Sprintf("schema id %d does not fit the contract claims-value", id),
+		"payload.size: the contract has long, it has string",
 		asked,
 	} {
 		if !strings.Contains(waits, want) {
