@@ -166,6 +166,16 @@ func TestCausesAreNamed(t *testing.T) {
 	s.play(
 		scene{cause: "idle"},
 		scene{
+			cause: "paused", says: "paused",
+			provoke: func() {
+				w.acts(&adminv1.PauseResponse{}, w.Ingests[0], "pause", "--topic", stack.DeliveryTopic, "--for", "1h")
+				rows(50)()
+			},
+			lift: func() {
+				w.acts(&adminv1.ResumeResponse{}, w.Ingests[0], "resume", "--topic", stack.DeliveryTopic)
+			},
+		},
+		scene{
 			cause: "quota", says: "BigQuery's quota, or an outage, since", lift: s.lift(stack.BigQuery),
 			provoke: faulty(stack.BigQuery, map[string]any{"kind": "quota", "method": "append"}, rows(200)),
 		},

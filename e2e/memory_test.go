@@ -83,9 +83,17 @@ func TestIdleLanes(t *testing.T) {
 		return nil
 	})
 	for _, test := range []struct {
-		service *stack.Service
-		most    float64 // bytes a lane, the service's own share included
-	}{{ingest, 160 << 10}, {writer, 80 << 10}} {
+		service    *stack.Service
+		goroutines float64 // a lane
+		lane, own  float64 // bytes a lane, and the service's own
+	}{{ingest, bench.IdleGoroutines, 60 << 10, 24 << 20}, {writer, 3, 48 << 10, 16 << 20}} {
+		const own = 200 // goroutines of the service
+		w.until("lanes rest", func() error {
+			if n := w.metric(test.service, "go_goroutines"); n == 0 || n > lanes*test.goroutines+own {
+				return fmt.Errorf("%s has %v goroutines", test.service.Name, n)
+			}
+			return nil
+		})
 		// Asking for the heap with gc=1 collects first.
 		resp, err := http.Get("http://" + test.service.Admin + "/debug/pprof/heap?gc=1")
 		if err != nil {
@@ -100,10 +108,10 @@ func TestIdleLanes(t *testing.T) {
 			t.Fatal(err)
 		}
 		heap, stacks := m.Sum("go_memstats_heap_inuse_bytes"), m.Sum("go_memstats_stack_inuse_bytes")
-		t.Logf("%s: %.0f KB of heap and %.0f KB of stacks a lane", test.service.Name, heap/lanes/1024,
-			stacks/lanes/1024)
-		if held := (heap + stacks) / lanes; heap == 0 || stacks == 0 || held > test.most {
-			t.Errorf("%s holds %.0f KB a lane, want at most %.0f", test.service.Name, held/1024, test.most/1024)
+		t.Logf("%s: %.0f KB of heap and %.0f KB of stacks a lane, its own share included", test.service.Name,
+			heap/lanes/1024, stacks/lanes/1024)
+		if most := lanes*test.lane + test.own; heap == 0 || stacks == 0 || heap+stacks > most {
+			t.Errorf("%s holds %.1f MB, want at most %.1f", test.service.Name, (heap+stacks)/1e6, most/1e6)
 		}
 	}
 }

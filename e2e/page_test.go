@@ -7,7 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -48,6 +50,7 @@ func TestStatusPageInABrowser(t *testing.T) {
 		"tables": {"/", "delivery_events"}, "table": {"/table?name=delivery_events", "4 lanes"},
 		"lane": {lane, "/streams/"}, "fleet": {"/fleet", "The load needs"}, "events": {"/events", "lane open"},
 		"letters": {"/letters", "undecodable"}, "contracts": {"/contracts", "delivery.v6"},
+		"replays": {"/replays", "Nothing is replayed, and nothing was"},
 	} {
 		for _, width := range []int64{1280, 390} {
 			if err := chromedp.Do(page, chromedp.EmulateViewport(width, 844), chromedp.Navigate(url+screen.path),
@@ -73,6 +76,7 @@ func TestStatusPageInABrowser(t *testing.T) {
 		}
 	}
 
+	w.recordsOnThePage(page, url)
 	if err := chromedp.Do(page, chromedp.EmulateViewport(1280, 844), chromedp.Navigate(url+"/"),
 		chromedp.WaitVisible(chromedp.CSS("#live.on"))); err != nil {
 		t.Fatal(err)
@@ -104,6 +108,39 @@ func TestStatusPageInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	says("recovered")
+}
+
+// recordsOnThePage looks at records that pass, and at what would become of those that are there, in both widths.
+func (w *world) recordsOnThePage(page context.Context, url string) {
+	w.t.Helper()
+	flows, stop := context.WithCancel(w.ctx)
+	var flow sync.WaitGroup
+	flow.Go(func() {
+		for seed := uint64(10); flows.Err() == nil; seed++ {
+			w.produce(stack.DeliveryTopic, 20, events.Config{Seed: seed})
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	defer flow.Wait()
+	defer stop()
+	for name, screen := range map[string]struct{ path, at, want string }{
+		"tap":     {"/tap?table=delivery_events&at=row&limit=3&for=30s&go=1", "#ended", "3 records, of "},
+		"preview": {"/preview?topic=" + stack.DeliveryTopic, "#previewed", "would become rows and "},
+	} {
+		for _, width := range []int64{1280, 390} {
+			if err := chromedp.Do(page, chromedp.EmulateViewport(width, 844), chromedp.Navigate(url+screen.path),
+				chromedp.WaitVisible(chromedp.CSS(screen.at))); err != nil {
+				w.t.Fatalf("%s at %d: %v", name, width, err)
+			}
+			overflow, err := chromedp.Run(page, chromedp.Evaluate[int](
+				"document.documentElement.scrollWidth - innerWidth"))
+			if text := shown(page, w.t); err != nil || overflow > 0 || !strings.Contains(text, screen.want) {
+				w.t.Errorf("%s at %d: %v, %d pixels over the edge, or it does not say %q:\n%s", name, width, err,
+					overflow, screen.want, text)
+			}
+			keep(page, w.t, fmt.Sprintf("%s-%d.png", name, width))
+		}
+	}
 }
 
 // shown is the text of the page as it is now.

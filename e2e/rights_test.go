@@ -73,6 +73,22 @@ func TestActsWithoutTheRight(t *testing.T) {
 			_, err := acts.ReloadContracts(ctx, &adminv1.ReloadContractsRequest{})
 			return err
 		},
+		"replay": func(ctx context.Context) error {
+			_, err := acts.Replay(ctx, &adminv1.ReplayRequest{Name: "x", Topic: stack.DeliveryTopic, Suffix: "_x"})
+			return err
+		},
+		"stop": func(ctx context.Context) error {
+			_, err := acts.StopReplay(ctx, &adminv1.StopReplayRequest{Name: "x"})
+			return err
+		},
+		"letters": func(ctx context.Context) error {
+			stream, err := acts.ReplayDeadLetters(ctx, &adminv1.ReplayDeadLettersRequest{All: true})
+			if err != nil {
+				return err
+			}
+			_, err = stream.Recv()
+			return err
+		},
 		"skip": func(ctx context.Context) error {
 			_, err := acts.SkipRecord(ctx, &adminv1.SkipRecordRequest{
 				Topic: stack.DeliveryTopic, Offset: 50, Act: &adminv1.Act{Reason: "x"},
@@ -92,6 +108,9 @@ func TestActsWithoutTheRight(t *testing.T) {
 	paused, err := acts.ListPauses(as("vera"), &adminv1.ListPausesRequest{})
 	if err != nil || len(paused.GetLanes()) != 0 {
 		t.Errorf("pauses: %v, %v", paused, err)
+	}
+	if r, err := looks.ListReplays(as("vera"), &adminv1.ListReplaysRequest{}); err != nil || len(r.GetReplays()) != 0 {
+		t.Errorf("replays: %v, %v", r, err)
 	}
 	said, err := looks.ListEvents(as("vera"), &adminv1.ListEventsRequest{Filter: "operator: "})
 	if err != nil || len(said.GetEvents()) != 0 {

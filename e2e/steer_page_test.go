@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/waybill-data/waybill/e2e/stack"
+	"github.com/waybill-data/waybill/sandbox/events"
 )
 
 // Every act in a browser: its form shows what would happen, does it when that is confirmed, and says who did what
@@ -20,6 +21,8 @@ func TestActsInABrowser(t *testing.T) {
 		t.Skip("there is no chromium: install it to have the forms driven in a browser")
 	}
 	w := peered(t)
+	w.produce(stack.DeliveryTopic, 100, events.Config{})
+	w.settled()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox)
 	browsers, stop := chromedp.NewExecAllocator(w.ctx, options...)
 	defer stop()
@@ -68,8 +71,18 @@ func TestActsInABrowser(t *testing.T) {
 		},
 		{"undrain&writer=writer-2", nil, "would be that", "takes lanes again"},
 		{"spread", nil, "would spread", "2 ingest(s) spread"},
+		{
+			"replay&topic=" + stack.DeliveryTopic,
+			map[string]string{"name": "page", "into": "paged", "to": "@3"},
+			"would be replayed into paged",
+			"are being replayed by",
+		},
+		{"stop&name=page", nil, "eplay page ", "eplay page "},
 		{"reload", nil, "are those in use already", "are those in use already"},
-		{"letters&topic=" + stack.DeliveryTopic, nil, "0 records would be replayed", "0 records replayed"},
+		{
+			"letters&topic=" + stack.DeliveryTopic, nil, "0 records would be replayed",
+			"ead letters are being replayed by",
+		},
 	} {
 		if err := chromedp.Do(page, chromedp.EmulateViewport(390, 844),
 			chromedp.Navigate("http://"+w.Ingests[1].Admin+"/act?do="+act.query),
@@ -82,6 +95,19 @@ func TestActsInABrowser(t *testing.T) {
 		press("do", nil)
 		says(act.done)
 		says("Events have who did what")
+	}
+	for _, width := range []int64{1280, 390} { // what the forms have begun, as the other ingest tells it
+		if err := chromedp.Do(page, chromedp.EmulateViewport(width, 844),
+			chromedp.Navigate("http://"+w.Ingests[0].Admin+"/replays"),
+			chromedp.WaitVisible(chromedp.CSS("#live.on"))); err != nil {
+			t.Fatal(err)
+		}
+		says("delivery_events → paged")
+		overflow, err := chromedp.Run(page, chromedp.Evaluate[int]("document.documentElement.scrollWidth - innerWidth"))
+		if err != nil || overflow > 0 || width < 760 && !labelled(page, t) {
+			t.Errorf("replays at %d: %v, %d pixels over the edge, or labels upon their values", width, err, overflow)
+		}
+		keep(page, t, fmt.Sprintf("replays-two-%d.png", width))
 	}
 	if err := chromedp.Do(page, chromedp.Navigate("http://"+w.Ingests[0].Admin+"/act?do=move&topic="+
 		stack.DeliveryTopic), chromedp.WaitVisible(chromedp.CSS("form.act"))); err != nil {

@@ -77,7 +77,8 @@ func (t *terminal) lacks(wants ...string) error {
 	return nil
 }
 
-// Every command that looks is typed in a terminal, its keys are pressed, and its exit status is what its help says;
+// Every command that looks, reloads, skips and replays is typed in a terminal, its keys are pressed, and its exit
+// status is what its help says;
 // with -o json each prints JSON. The picture of `ingest top` goes to the artifacts.
 func TestCommandsInATerminal(t *testing.T) {
 	t.Parallel()
@@ -143,8 +144,45 @@ func TestCommandsInATerminal(t *testing.T) {
 		return term.lacks("1 record shown", "status 0")
 	})
 
+	w.settled()
+	term.run(command("reload --validate"))
+	term.shows("The contracts are those in use already", "Request id:", "status 0")
+	term.run(command("reload --back"))
+	term.shows("there is nothing to go back to", "status 1")
+	term.run(command("reload --sometime"))
+	term.shows("unknown flag --sometime", "status 2")
+	term.run(command("skip " + place + " --reason 'a try'"))
+	term.shows("is settled already", "status 1")
+	term.run(command("skip " + place))
+	term.shows("--reason: is needed", "status 2")
+	replay := "replay --name typed --topic " + stack.DeliveryTopic + " --to @20 --into typed"
+	term.run(command(replay + " --validate"))
+	term.shows("Rows of delivery_events go to typed.", stack.DeliveryTopic+"/3", "status 0")
+	term.run(command(replay))
+	term.shows("80 of 80 offsets are settled", "status 0")
+	term.run(command(replay + "_again"))
+	term.shows("goes into delivery_events=typed", "status 1")
+	term.run(command("replay --name typed --topic " + stack.DeliveryTopic))
+	term.shows("where do rows go?", "status 2")
+	term.run(command("replays"))
+	term.shows("typed", "done", "100% of 80", "status 0")
+	term.run(command("replays --stop tipped"))
+	term.shows(`the nearest is "typed"`, "status 1")
+	term.run(command("replays --validate"))
+	term.shows("are for --stop NAME", "status 2")
+
 	for _, args := range [][]string{
-		{"top", "--once"}, {"plan"}, {"events"}, {"explain", place},
+		{"top", "--once"},
+		{"plan"},
+		{"events"},
+		{"explain", place},
+		{"contracts", "list"},
+		{"replays"},
+		{"pause", "--list"},
+		{"contracts", "diff"},
+		{"dead-letters", "replay", "--all", "--dry-run", "--no-check"},
+		{"reload", "--validate"},
+		{"replay", "--name", "typed", "--topic", stack.DeliveryTopic, "--into", "typed"},
 	} {
 		out, errs, code := w.ingest(append(args, "-o", "json")...)
 		if !json.Valid([]byte(out)) || code != 0 {

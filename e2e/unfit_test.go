@@ -87,8 +87,7 @@ func TestVersionWaitsForTheOperator(t *testing.T) {
 	})
 	for _, want := range []string{
 		fmt.Sprintf("schema id %d does not fit the contract claims-value", id),
-		"payload.size: the contract has long, it has string",
-		asked,
+		"payload.size: the contract has long, it has string", asked,
 	} {
 		if !strings.Contains(waits, want) {
 			t.Errorf("it waits for %s; want %q", waits, want)

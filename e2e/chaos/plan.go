@@ -153,7 +153,7 @@ var kafkaErrors = []struct{ key, err string }{
 // Plan says what happens in a run of a length: a pure function, so that the same seed disturbs in the same way at the
 // same times.
 func Plan(seed uint64, length time.Duration) []Disturbance {
-	p := &planner{r: rand.New(rand.NewPCG(seed, 0x77617962696c6c))}
+	p := &planner{r: rand.New(rand.NewPCG(seed, 0x77617962696c6c)), seed: seed}
 	at := firstStorm
 	for at < length {
 		end := min(at+stormLength, length)
@@ -164,6 +164,7 @@ func Plan(seed uint64, length time.Duration) []Disturbance {
 		} else {
 			p.storm(at, end, end)
 		}
+		p.operators(at, end)
 		at = end + afterStorm
 		for _, i := range p.r.Perm(len(probes)) {
 			probe := probes[i]
@@ -186,7 +187,10 @@ func Plan(seed uint64, length time.Duration) []Disturbance {
 }
 
 type planner struct {
-	r    *rand.Rand
+	r *rand.Rand
+	// acts is the die of operators, which comes of the seed as well.
+	acts *rand.Rand
+	seed uint64
 	plan []Disturbance
 	deck []Kind
 	// Until when each is taken; the last of each is the one that comes and goes.

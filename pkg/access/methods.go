@@ -27,6 +27,7 @@ var methods = []rule{
 	{prefix: "/admin.v1.SteeringService/", any: []Right{Operator}},
 	{prefix: "/admin.v1.RecordService/Explain", any: []Right{Viewer}},
 	{prefix: "/admin.v1.RecordService/Tap", any: []Right{Payload}},
+	{prefix: "/admin.v1.RecordService/Preview", any: []Right{Payload}},
 }
 
 // pages are the paths of the admin port. What is not listed needs Operator here too.
@@ -42,10 +43,13 @@ var pages = []rule{
 	{prefix: "/fleet", any: []Right{Viewer}},
 	{prefix: "/lane", any: []Right{Viewer}},
 	{prefix: "/letters", any: []Right{Viewer}},
+	{prefix: "/replays", any: []Right{Viewer}},
 	{prefix: "/table", any: []Right{Viewer}},
 	{prefix: "/live", any: []Right{Viewer}},
 	{prefix: "/page.css", any: []Right{Viewer}},
 	{prefix: "/page.js", any: []Right{Viewer}},
+	{prefix: "/tap", any: []Right{Payload}},
+	{prefix: "/preview", any: []Right{Payload}},
 	{prefix: "/act", any: []Right{Operator}},
 	{prefix: "/debug/", any: []Right{Operator}},
 }

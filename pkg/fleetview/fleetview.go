@@ -74,6 +74,8 @@ type View struct {
 	Self *adminv1.Answer
 	// Ingests and Writers are other processes; nil: none. This one may be among them.
 	Ingests, Writers func(context.Context) []Peer
+	// Replays are those that this process knows.
+	Replays Replays
 }
 
 // peers are those that these functions return.

@@ -34,9 +34,9 @@ func (p *pipes) Close() error {
 
 func (*pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 
-// ends is how long a connection lasts whose client does what greet does, and then nothing, or answers what HTTP/2 has
+// ends is how long a connection lasts whose client does what begin does, and then nothing, or answers what HTTP/2 has
 // answered.
-func ends(t *testing.T, greet func(net.Conn) error, answers bool) (after time.Duration) {
+func ends(t *testing.T, begin func(net.Conn) error, answers bool) (after time.Duration) {
 	t.Helper()
 	l := &pipes{make(chan net.Conn), make(chan struct{})}
 	server := grpc.NewServer(bounds()...)
@@ -45,7 +45,7 @@ func ends(t *testing.T, greet func(net.Conn) error, answers bool) (after time.Du
 	ours, theirs := net.Pipe()
 	l.conns <- theirs
 	start := time.Now()
-	if err := greet(ours); err != nil {
+	if err := begin(ours); err != nil {
 		t.Error(err)
 	}
 	for framer := http2.NewFramer(ours, ours); ; {
@@ -79,7 +79,7 @@ func TestConnectionsThatDoNothingEnd(t *testing.T) {
 		return nil
 	}
 	for name, tt := range map[string]struct {
-		greet   func(net.Conn) error
+		begin   func(net.Conn) error
 		answers bool
 		least   time.Duration
 	}{
@@ -98,7 +98,7 @@ func TestConnectionsThatDoNothingEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				if after := ends(t, tt.greet, tt.answers); after < tt.least || after > tt.least+time.Minute {
+				if after := ends(t, tt.begin, tt.answers); after < tt.least || after > tt.least+time.Minute {
 					t.Errorf("it lasts %v", after)
 				}
 			})

@@ -3,13 +3,11 @@ package statuspage
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -97,15 +95,8 @@ var deeds = map[string]deed{
 		r, err := s.Spread(ctx, &adminv1.SpreadRequest{Act: act})
 		return r.GetResult(), err
 	}},
-	"reload": {"Load contracts again", "Reload", nil, func(
-		ctx context.Context, s adminv1.SteeringServiceServer, act *adminv1.Act, _ url.Values,
-	) (*adminv1.Result, error) {
-		r, err := s.ReloadContracts(ctx, &adminv1.ReloadContractsRequest{Act: act})
-		for _, c := range r.GetChanges() {
-			r.Result.Summary += "; " + c.GetContract() + ": " + strings.Join(c.GetWhat(), ", ")
-		}
-		return r.GetResult(), err
-	}},
+	"reload":   {"Load contracts again", "Reload", nil, reloads(false)},
+	"rollback": {"Roll contracts back to those of before the last reload", "Roll back", nil, reloads(true)},
 	"skip": {"Skip one record", "Skip", []field{
 		ofTopic, {"partition", "Partition", "", ""}, {"offset", "Offset", "of a record that is not settled", ""},
 	}, func(
@@ -128,58 +119,44 @@ var deeds = map[string]deed{
 		{"topic", "Topic", "", ""},
 		{"of", "Their reason", "undecodable, unknown_type, refused or skipped; empty: any", ""},
 		{"contract", "Contract", "empty: any", ""},
+		{"type", "Type of the record", "empty: any; ends in * for all that begin so", ""},
 		ofPartition,
+		{"first", "First offset", "empty: from the first", ""},
+		{"last", "Last offset", "empty: to the last", ""},
+		{"since", "Letters written since", "2026-01-31, 2026-01-31T12:00:00Z, or 2h or 7d ago", ""},
 		{"limit", "At most", "records", "1000"},
 	}, replayLetters},
+	"replay": {"Replay a topic into another table", "Replay", []field{
+		{"name", "Name", "tells this replay from others; an older one of the name goes on", ""},
+		ofTopic,
+		{"partition", "Partitions", "such as 0,3; empty: all", ""},
+		{"from", "From", "a time, such as 2026-01-31 or 2h ago, or an offset, as @125; empty: the first record", ""},
+		{"to", "To", "in the same way; empty: the end of now", ""},
+		{"into", "Into table", "or OLD=NEW,OLD=NEW where the topic feeds several", ""},
+		{"suffix", "Or its name and", "such as _replay, for all tables of the topic", ""},
+		{"rate", "Read at most", "MiB a second, beside the lanes of this ingest", "10"},
+	}, replayTopic},
+	"stop": {"Stop a replay", "Stop", []field{{"name", "Name", "", ""}}, func(
+		ctx context.Context, s adminv1.SteeringServiceServer, act *adminv1.Act, v url.Values,
+	) (*adminv1.Result, error) {
+		r, err := s.StopReplay(ctx, &adminv1.StopReplayRequest{Act: act, Name: strings.TrimSpace(v.Get("name"))})
+		return r.GetResult(), err
+	}},
 }
 
-// replayLetters replays dead letters for as long as the page waits.
-func replayLetters(
-	ctx context.Context, s adminv1.SteeringServiceServer, act *adminv1.Act, v url.Values,
-) (*adminv1.Result, error) {
-	p, err := partition(v)
-	limit, bad := strconv.ParseInt(strings.TrimSpace(cmp.Or(v.Get("limit"), "0")), 10, 32)
-	switch {
-	case err != nil:
-		return nil, err
-	case bad != nil || limit < 0:
-		return nil, status.Errorf(codes.InvalidArgument, "limit: %q is no number of records", v.Get("limit"))
-	case v.Get("topic") == "":
-		return nil, status.Error(codes.InvalidArgument, "topic: names none")
-	}
-	r := &adminv1.ReplayDeadLettersRequest{Act: act, Topics: []string{v.Get("topic")}, Limit: int32(limit)}
-	if p != nil {
-		r.Partitions = []int32{*p}
-	}
-	for name, into := range map[string]*[]string{"of": &r.Reasons, "contract": &r.Contracts} {
-		if text := strings.TrimSpace(v.Get(name)); text != "" {
-			*into = []string{text}
+// reloads has all ingests load their contracts again, or go back.
+func reloads(
+	back bool,
+) func(context.Context, adminv1.SteeringServiceServer, *adminv1.Act, url.Values) (*adminv1.Result, error) {
+	return func(
+		ctx context.Context, s adminv1.SteeringServiceServer, act *adminv1.Act, _ url.Values,
+	) (*adminv1.Result, error) {
+		r, err := s.ReloadContracts(ctx, &adminv1.ReloadContractsRequest{Act: act, Back: back})
+		for _, c := range r.GetChanges() {
+			r.Result.Summary += "; " + c.GetContract() + ": " + strings.Join(c.GetWhat(), ", ")
 		}
+		return r.GetResult(), err
 	}
-	last := &lastLetters{ctx: ctx}
-	err = s.ReplayDeadLetters(r, last)
-	for _, skipped := range last.said.GetSkipped() {
-		last.said.Result.Summary += fmt.Sprintf("; %d: %s (%s)", skipped.GetCount(), skipped.GetCause(),
-			skipped.GetRemedy())
-	}
-	return last.said.GetResult(), err
-}
-
-// lastLetters keeps the last response of a replay of dead letters.
-type lastLetters struct {
-	grpc.ServerStream
-
-	ctx  context.Context // of the request, which it does not outlive
-	said *adminv1.ReplayDeadLettersResponse
-}
-
-// Context implements grpc.ServerStream.
-func (l *lastLetters) Context() context.Context { return l.ctx }
-
-// Send implements grpc.ServerStreamingServer.
-func (l *lastLetters) Send(r *adminv1.ReplayDeadLettersResponse) error {
-	l.said = r
-	return nil
 }
 
 func targetOf(v url.Values) (*adminv1.Target, error) {

@@ -12,12 +12,16 @@ import (
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
-// Explains adds a screen to a status page that follows one record: /explain?record=TOPIC/PARTITION/OFFSET.
+// Explains adds screens to a status page that look at records: /explain?record=TOPIC/PARTITION/OFFSET follows one, /tap
+// shows those that pass, and /preview what would become of the newest ones. The admin port lets nobody see the last two
+// who has not the right `payload`.
 func Explains(page http.Handler, records adminv1.RecordServiceServer) http.Handler {
 	e := &explainPage{records: records, templates: parse()}
 	mux := http.NewServeMux()
 	mux.Handle("/", page)
 	mux.HandleFunc("GET /explain", e.serve)
+	mux.HandleFunc("GET /tap", e.tap)
+	mux.HandleFunc("GET /preview", e.preview)
 	return mux
 }
 
@@ -47,11 +51,16 @@ func (e *explainPage) serve(w http.ResponseWriter, r *http.Request) {
 			out.Said = said
 		}
 	}
+	e.show(w, r, code, "One record", "explain", out)
+}
+
+// show writes a page, which does not follow what happens.
+func (e *explainPage) show(w http.ResponseWriter, r *http.Request, code int, title, name string, data any) {
 	var main, all bytes.Buffer
-	err := e.templates.ExecuteTemplate(&main, "explain", out)
+	err := e.templates.ExecuteTemplate(&main, name, data)
 	if err == nil {
 		err = e.templates.ExecuteTemplate(&all, "layout", map[string]any{
-			"Title": "One record", "Main": template.HTML(main.String()), //nolint:gosec // made by a template
+			"Title": title, "Main": template.HTML(main.String()), //nolint:gosec // made by a template
 			"Path": r.URL.Path, "Version": assets, "Live": "",
 		})
 	}

@@ -17,7 +17,7 @@ func BenchmarkMinuteOfWatching(b *testing.B) {
 	for path, query := range map[string]string{
 		"/{$}": "", "/table": "name=warehouse.orders_003", "/lane": "topic=orders&partition=4", "/fleet": "",
 		"/events":  "",
-		"/letters": "", "/contracts": "",
+		"/letters": "", "/contracts": "", "/replays": "",
 	} {
 		b.Run(screens[path].template, func(b *testing.B) {
 			values, err := url.ParseQuery(query)

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/waybill-data/waybill/pkg/fleetview"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
@@ -160,4 +161,18 @@ func letters(ctx context.Context, p *page, _ url.Values) (any, error) {
 	return map[string]any{
 		"Response": r, "Counts": r.GetCounts()[:min(kinds, mostKinds)], "Kinds": kinds, "Sum": sum, "Hour": hour,
 	}, nil
+}
+
+func replays(ctx context.Context, p *page, _ url.Values) (any, error) {
+	r, err := p.view.ListReplays(ctx, &adminv1.ListReplaysRequest{})
+	if err != nil {
+		return nil, err
+	}
+	running := 0
+	for _, one := range r.GetReplays() {
+		if one.GetState() == fleetview.Running {
+			running++
+		}
+	}
+	return map[string]any{"Response": r, "Running": running}, nil
 }

@@ -110,6 +110,7 @@ var screens = map[string]screen{
 	"/events":    {"events", "Events", happened},
 	"/letters":   {"letters", "Dead letters", letters},
 	"/contracts": {"contracts", "Contracts", contracts},
+	"/replays":   {"replays", "Replays", replays},
 }
 
 // find finds the screen of a path.
@@ -197,6 +198,8 @@ func codeOf(err error) int {
 		return http.StatusBadRequest
 	case codes.NotFound:
 		return http.StatusNotFound
+	case codes.ResourceExhausted:
+		return http.StatusTooManyRequests
 	}
 	return http.StatusInternalServerError
 }

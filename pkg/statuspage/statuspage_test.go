@@ -168,6 +168,23 @@ func (fake) Drift(context.Context, string) (*adminv1.GetDriftResponse, error) {
 	return &adminv1.GetDriftResponse{Differences: []string{"payload.total: narrower, " + hostile}}, nil
 }
 
+// replayed are replays of all states; as many as are ever told.
+func replayed() (all []*adminv1.Replay) {
+	for i := range 150 {
+		r := &adminv1.Replay{
+			Name: fmt.Sprintf("fix-%03d", i), State: []string{"running", "stopped", "done", "interrupted"}[i%4],
+			Topics: []string{"orders"}, Process: "ingest-1", By: "olga", Reason: hostile, Settled: 500, Total: 1000,
+			Tables: map[string]string{"orders": "orders_2"}, Started: timestamppb.Now(),
+			Faults: []*adminv1.ReplayFault{{Reason: "undecodable", Count: 3, First: "orders/1/2: " + hostile}},
+		}
+		if i%5 == 0 {
+			r.DeadLetters, r.Topics, r.Tables, r.Total = true, nil, nil, 0
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
 func viewOf(f fake) *fleetview.View {
 	ring := events.New("ingest-1", 0)
 	three := int32(4)
@@ -178,7 +195,10 @@ func viewOf(f fake) *fleetview.View {
 			Topic: "orders", Partition: &three,
 		})
 	}
-	return &fleetview.View{Local: f, Events: ring, Self: &adminv1.Answer{Process: "ingest-1", Instance: "1"}}
+	return &fleetview.View{
+		Local: f, Events: ring, Self: &adminv1.Answer{Process: "ingest-1", Instance: "1"},
+		Replays: fleetview.Replays{Own: replayed},
+	}
 }
 
 func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
@@ -201,6 +221,7 @@ func TestScreens(t *testing.T) {
 		"/events?filter=lane":              "lane open",
 		"/letters":                         "<mark>3c</mark>",
 		"/contracts":                       "00c0ffee",
+		"/replays":                         "/act?do=replay&amp;into=orders%3Dorders_2&amp;name=fix-149&amp;topic",
 	} {
 		w := get(t, h, path)
 		body := w.Body.String()

@@ -65,6 +65,7 @@ func parse() *template.Template {
 		"strip":   strip,
 		"marked":  marked,
 		"dollars": dollars,
+		"goesOn":  goesOn,
 		"grown": func(n int32) string {
 			if n <= 1 {
 				return "never"
@@ -157,4 +158,20 @@ func missing(answers []*adminv1.Answer) []*adminv1.Answer {
 		}
 	}
 	return out
+}
+
+// goesOn is the form that goes on with a replay of a topic, filled in; empty for those that run, are done, or replay
+// dead letters.
+func goesOn(r *adminv1.Replay) string {
+	if r.GetDeadLetters() || len(r.GetTopics()) != 1 || r.GetState() == fleetview.Running ||
+		r.GetState() == fleetview.Done {
+		return ""
+	}
+	var into []string
+	for _, old := range slices.Sorted(maps.Keys(r.GetTables())) {
+		into = append(into, old+"="+r.GetTables()[old])
+	}
+	return "/act?" + url.Values{
+		"do": {"replay"}, "name": {r.GetName()}, "topic": r.GetTopics(), "into": {strings.Join(into, ",")},
+	}.Encode()
 }

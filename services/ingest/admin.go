@@ -188,7 +188,10 @@ func (l *local) view(ring *events.Ring) (view *fleetview.View, seen *records, cl
 	view = &fleetview.View{
 		Local: l, Events: ring, Self: l.self, Ingests: ingests.All, Writers: carriers.All,
 	}
-	seen = &records{self: l.self, lanes: l.lanes, overview: l.overview, ingests: ingests.All, writers: carriers.All}
+	seen = &records{
+		self: l.self, lanes: l.lanes, config: l.config, overview: l.overview, ingests: ingests.All,
+		writers: carriers.All,
+	}
 	return view, seen, func() { ingests.Close(); carriers.Close() }, nil
 }
 

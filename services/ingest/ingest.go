@@ -122,6 +122,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		watching.Go(func() { reloads.watch(watch) })
 		watching.Go(func() { lanes.look(watch, self.overview) })
 		watching.Go(func() { lanes.pauses.Run(watch) })
+		watching.Go(func() { steer.Run(work) }) // replays settle what is on its way while the lanes do
 		defer watching.Wait()
 		defer done()
 		return src.Run(work, c.topicsOf(contracts), lanes.carry())

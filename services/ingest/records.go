@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -32,8 +33,11 @@ const (
 type records struct {
 	adminv1.UnimplementedRecordServiceServer
 
-	self  *adminv1.Answer
-	lanes *roster
+	self   *adminv1.Answer
+	lanes  *roster
+	config *Config
+	// previews is held while a preview is made.
+	previews sync.Mutex
 	// overview has the lanes in the words of the API.
 	overview *overview.Overview
 	// ingests and writers are other processes.

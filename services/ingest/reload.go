@@ -208,6 +208,21 @@ func (r *reloader) await(
 	}
 }
 
+// Before implements steering.Reloader.
+func (r *reloader) Before(ctx context.Context) (*steering.Reload, error) {
+	r.mu.Lock()
+	before, now := r.before, r.lanes.loaded()
+	r.mu.Unlock()
+	if before == nil || now == nil {
+		return nil, status.Error(codes.FailedPrecondition, "there is nothing to go back to: this ingest has not "+
+			"loaded other contracts since it was started, or has gone back already")
+	}
+	_, changed := before.After(now)
+	return &steering.Reload{
+		Digest: now.Digest(), Changes: changes(now, before), Lanes: len(r.of(before, changed)),
+	}, r.fits(ctx, before)
+}
+
 // GoBack implements steering.Reloader.
 func (r *reloader) GoBack(_ context.Context, digest string) error {
 	r.mu.Lock()

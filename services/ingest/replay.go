@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/pkg/steering"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
@@ -138,13 +139,15 @@ func NewReplayer(ctx context.Context, c Config, r Replay, env service.Env) (*Rep
 	}
 	p := &Replayer{config: c, replay: r, env: env}
 	p.Settled = map[int32]time.Time{}
-	p.Group = c.Kafka.Group + "-replay-" + r.Name
+	p.Group = c.Kafka.Group + replayInfix + r.Name
 	if p.Tables, err = r.tables(topic.Tables(), found.set); err != nil {
 		return nil, err
 	}
-	p.words = source.NewPlan(c.source(), p.Group+"-plan")
+	p.words = source.NewPlan(c.source(), p.Group+planSuffix)
 	// The members of the replay's group have no names: two replays must not be taken for one.
 	p.config.Kafka.Group, p.config.Kafka.InstanceID = p.Group, ""
+	// Whoever goes on after a process that was killed waits for as long as the group does.
+	p.config.Kafka.SessionTimeout = min(p.config.Kafka.SessionTimeout, replaySession)
 	p.config.Kafka.Reset = string(lane.None) // records that are gone are no reason to go on elsewhere
 	if err := p.prepare(ctx); err != nil {
 		p.Close()
@@ -152,6 +155,9 @@ func NewReplayer(ctx context.Context, c Config, r Replay, env service.Env) (*Rep
 	}
 	return p, nil
 }
+
+// replaySession is the longest session of a replay's members: brokers take 6 s to 30 min unless that was changed.
+const replaySession = config.Duration(10 * time.Second)
 
 // Close ends its connections.
 func (p *Replayer) Close() {
@@ -242,7 +248,7 @@ func (p *Replayer) fits(ctx context.Context) error {
 	}
 	diffs, err := diffEntries(ctx, tableClient(conn), entries)
 	if err != nil {
-		return err
+		return away(err)
 	}
 	var misfits []string
 	for i := range diffs {

@@ -18,14 +18,14 @@ import (
 func (p *Replayer) plan(ctx context.Context) error {
 	kept, err := p.words.Read(ctx)
 	if err != nil {
-		return err
+		return away(err)
 	}
 	asks := p.replay.From != (Mark{}) || p.replay.To != (Mark{}) || len(p.replay.Partitions) > 0
 	if len(kept) == 0 {
 		committed := source.NewPlan(p.config.source(), p.Group)
 		defer committed.Close()
 		if was, err := committed.Read(ctx); err != nil {
-			return err
+			return away(err)
 		} else if len(was) > 0 {
 			return fmt.Errorf("group %s has committed positions, and no plan is kept of them: brokers have forgotten "+
 				"it. Begin anew with another --name, into another table", p.Group)
@@ -72,7 +72,7 @@ func (p *Replayer) make(ctx context.Context) error {
 	r := &p.replay
 	sc, err := source.NewScanner(ctx, &p.config.Kafka, []string{r.Topic})
 	if err != nil {
-		return err
+		return away(err)
 	}
 	defer sc.Close()
 	spans, err := sc.Spans(ctx, r.Topic)

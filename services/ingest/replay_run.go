@@ -136,6 +136,10 @@ func (r *replaying) look() *Replayed {
 			out.Done = false
 		}
 	}
+	if !out.Done && out.Waits == "" && !r.carriesAny() {
+		out.Waits = fmt.Sprintf("partitions of group %s, which gives up a member that was killed after %v", r.Group,
+			r.config.Kafka.SessionTimeout.Std())
+	}
 	now := time.Now()
 	r.past = append(r.past, look{now, out.Offsets})
 	for len(r.past) > 2 && now.Sub(r.past[0].at) > rateOver {
@@ -146,6 +150,16 @@ func (r *replaying) look() *Replayed {
 			float64(out.Total-out.Offsets))
 	}
 	return out
+}
+
+// carriesAny reports whether a lane runs. The caller holds mu.
+func (r *replaying) carriesAny() bool {
+	for _, c := range r.at {
+		if c.lane != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // watch tells the progress until all is settled, a lane is refused, or ctx ends; then it stops the work.

@@ -117,26 +117,26 @@ func (r *roster) heed(ctx context.Context, l *lane.Lane) {
 	_, _ = r.pauses.Fresh(ctx) // the follower says what is wrong
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	pause(l, r.pauses.Words(), time.Now())
+	pause(l, r.pauses.Entries(), time.Now())
 }
 
 // pause tells the lanes at hand which of them are paused.
-func (r *roster) pause(*pauses.Words) {
+func (r *roster) pause(*pauses.Entries) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	words, now := r.pauses.Words(), time.Now() // the newest, whoever comes first
+	entries, now := r.pauses.Entries(), time.Now() // the newest, whoever comes first
 	for l := range r.lanes {
-		pause(l, words, now)
+		pause(l, entries, now)
 	}
 }
 
-func pause(l *lane.Lane, words *pauses.Words, now time.Time) {
-	word, paused := words.Of(pauses.Lane{Topic: l.Partition.Topic(), Partition: l.Partition.Number()}, now)
+func pause(l *lane.Lane, entries *pauses.Entries, now time.Time) {
+	entry, paused := entries.Of(pauses.Lane{Topic: l.Partition.Topic(), Partition: l.Partition.Number()}, now)
 	if !paused {
 		l.Pause(nil)
 		return
 	}
-	l.Pause(&lane.Pause{Until: word.Until, By: word.By, Reason: word.Reason})
+	l.Pause(&lane.Pause{Until: entry.Until, By: entry.By, Reason: entry.Reason})
 }
 
 // lookEvery is how often the lanes are looked at for what they lag behind and wait for, whether or not anybody asks.

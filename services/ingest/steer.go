@@ -13,12 +13,15 @@ import (
 func (l *local) steering(
 	view *fleetview.View, words *source.Words, reloads *reloader, log *slog.Logger,
 ) *steering.Server {
-	return (&steering.Server{
+	server := (&steering.Server{
 		View: view, Contracts: steered{l.lanes}, Partitions: words.Partitions, Pauses: l.lanes.pauses,
 		Keep:    words.Write,
 		Writers: l.fleet, Reloads: reloads, Lanes: l.lanes, Log: log,
-		Letters: &letterReplays{l.config, l.lanes},
+		Letters: &letterReplays{l.config, l.lanes}, Replayer: &topicReplays{l.config, log},
 	}).Ready()
+	kept := &keptReplays{group: l.config.Kafka.Group, words: words, topics: steered{l.lanes}.Topics}
+	view.Replays = fleetview.Replays{Own: server.Replays, Kept: kept.list}
+	return server
 }
 
 // steered is what acts may name: steering.Contracts.

@@ -914,6 +914,116 @@ func (x *GetDriftResponse) GetAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// ListReplaysRequest asks for replays.
+type ListReplaysRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only those of the asked process.
+	Local         bool `protobuf:"varint,1,opt,name=local,proto3" json:"local,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReplaysRequest) Reset() {
+	*x = ListReplaysRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReplaysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReplaysRequest) ProtoMessage() {}
+
+func (x *ListReplaysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReplaysRequest.ProtoReflect.Descriptor instead.
+func (*ListReplaysRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListReplaysRequest) GetLocal() bool {
+	if x != nil {
+		return x.Local
+	}
+	return false
+}
+
+// ListReplaysResponse is replays.
+type ListReplaysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that run first, then the newest; 100 at most.
+	Replays []*Replay `protobuf:"bytes,1,rep,name=replays,proto3" json:"replays,omitempty"`
+	// Why it is not known what Kafka keeps; empty: it is.
+	Problem string `protobuf:"bytes,2,opt,name=problem,proto3" json:"problem,omitempty"`
+	// Who answered, and who did not.
+	Answers       []*Answer `protobuf:"bytes,3,rep,name=answers,proto3" json:"answers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReplaysResponse) Reset() {
+	*x = ListReplaysResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReplaysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReplaysResponse) ProtoMessage() {}
+
+func (x *ListReplaysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReplaysResponse.ProtoReflect.Descriptor instead.
+func (*ListReplaysResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListReplaysResponse) GetReplays() []*Replay {
+	if x != nil {
+		return x.Replays
+	}
+	return nil
+}
+
+func (x *ListReplaysResponse) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *ListReplaysResponse) GetAnswers() []*Answer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
 var File_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_admin_v1_admin_proto_rawDesc = "" +
@@ -977,7 +1087,13 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x10GetDriftResponse\x12\x18\n" +
 	"\amissing\x18\x01 \x01(\bR\amissing\x12 \n" +
 	"\vdifferences\x18\x02 \x03(\tR\vdifferences\x12*\n" +
-	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at2\x96\x04\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"*\n" +
+	"\x12ListReplaysRequest\x12\x14\n" +
+	"\x05local\x18\x01 \x01(\bR\x05local\"\x87\x01\n" +
+	"\x13ListReplaysResponse\x12*\n" +
+	"\areplays\x18\x01 \x03(\v2\x10.admin.v1.ReplayR\areplays\x12\x18\n" +
+	"\aproblem\x18\x02 \x01(\tR\aproblem\x12*\n" +
+	"\aanswers\x18\x03 \x03(\v2\x10.admin.v1.AnswerR\aanswers2\xe2\x04\n" +
 	"\fAdminService\x12G\n" +
 	"\n" +
 	"ListTables\x12\x1b.admin.v1.ListTablesRequest\x1a\x1c.admin.v1.ListTablesResponse\x12D\n" +
@@ -987,7 +1103,8 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"ListEvents\x12\x1b.admin.v1.ListEventsRequest\x1a\x1c.admin.v1.ListEventsResponse\x12V\n" +
 	"\x0fListDeadLetters\x12 .admin.v1.ListDeadLettersRequest\x1a!.admin.v1.ListDeadLettersResponse\x12P\n" +
 	"\rListContracts\x12\x1e.admin.v1.ListContractsRequest\x1a\x1f.admin.v1.ListContractsResponse\x12A\n" +
-	"\bGetDrift\x12\x19.admin.v1.GetDriftRequest\x1a\x1a.admin.v1.GetDriftResponseB8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
+	"\bGetDrift\x12\x19.admin.v1.GetDriftRequest\x1a\x1a.admin.v1.GetDriftResponse\x12J\n" +
+	"\vListReplays\x12\x1c.admin.v1.ListReplaysRequest\x1a\x1d.admin.v1.ListReplaysResponseB8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -1001,7 +1118,7 @@ func file_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_admin_v1_admin_proto_rawDescData
 }
 
-var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_admin_v1_admin_proto_goTypes = []any{
 	(*ListTablesRequest)(nil),       // 0: admin.v1.ListTablesRequest
 	(*ListTablesResponse)(nil),      // 1: admin.v1.ListTablesResponse
@@ -1017,52 +1134,59 @@ var file_admin_v1_admin_proto_goTypes = []any{
 	(*ListContractsResponse)(nil),   // 11: admin.v1.ListContractsResponse
 	(*GetDriftRequest)(nil),         // 12: admin.v1.GetDriftRequest
 	(*GetDriftResponse)(nil),        // 13: admin.v1.GetDriftResponse
-	(*Table)(nil),                   // 14: admin.v1.Table
-	(*Answer)(nil),                  // 15: admin.v1.Answer
-	(*Lane)(nil),                    // 16: admin.v1.Lane
-	(*Process)(nil),                 // 17: admin.v1.Process
-	(*Plan)(nil),                    // 18: admin.v1.Plan
-	(*Event)(nil),                   // 19: admin.v1.Event
-	(*DeadLetterCount)(nil),         // 20: admin.v1.DeadLetterCount
-	(*LoadedContract)(nil),          // 21: admin.v1.LoadedContract
-	(*UnknownType)(nil),             // 22: admin.v1.UnknownType
-	(*timestamppb.Timestamp)(nil),   // 23: google.protobuf.Timestamp
+	(*ListReplaysRequest)(nil),      // 14: admin.v1.ListReplaysRequest
+	(*ListReplaysResponse)(nil),     // 15: admin.v1.ListReplaysResponse
+	(*Table)(nil),                   // 16: admin.v1.Table
+	(*Answer)(nil),                  // 17: admin.v1.Answer
+	(*Lane)(nil),                    // 18: admin.v1.Lane
+	(*Process)(nil),                 // 19: admin.v1.Process
+	(*Plan)(nil),                    // 20: admin.v1.Plan
+	(*Event)(nil),                   // 21: admin.v1.Event
+	(*DeadLetterCount)(nil),         // 22: admin.v1.DeadLetterCount
+	(*LoadedContract)(nil),          // 23: admin.v1.LoadedContract
+	(*UnknownType)(nil),             // 24: admin.v1.UnknownType
+	(*timestamppb.Timestamp)(nil),   // 25: google.protobuf.Timestamp
+	(*Replay)(nil),                  // 26: admin.v1.Replay
 }
 var file_admin_v1_admin_proto_depIdxs = []int32{
-	14, // 0: admin.v1.ListTablesResponse.tables:type_name -> admin.v1.Table
-	15, // 1: admin.v1.ListTablesResponse.answers:type_name -> admin.v1.Answer
-	16, // 2: admin.v1.ListLanesResponse.lanes:type_name -> admin.v1.Lane
-	15, // 3: admin.v1.ListLanesResponse.answers:type_name -> admin.v1.Answer
-	17, // 4: admin.v1.GetFleetResponse.processes:type_name -> admin.v1.Process
-	18, // 5: admin.v1.GetFleetResponse.plans:type_name -> admin.v1.Plan
-	15, // 6: admin.v1.GetFleetResponse.answers:type_name -> admin.v1.Answer
-	19, // 7: admin.v1.ListEventsResponse.events:type_name -> admin.v1.Event
-	15, // 8: admin.v1.ListEventsResponse.answers:type_name -> admin.v1.Answer
-	20, // 9: admin.v1.ListDeadLettersResponse.counts:type_name -> admin.v1.DeadLetterCount
-	15, // 10: admin.v1.ListDeadLettersResponse.answers:type_name -> admin.v1.Answer
-	21, // 11: admin.v1.ListContractsResponse.contracts:type_name -> admin.v1.LoadedContract
-	22, // 12: admin.v1.ListContractsResponse.unknown:type_name -> admin.v1.UnknownType
-	15, // 13: admin.v1.ListContractsResponse.answers:type_name -> admin.v1.Answer
-	23, // 14: admin.v1.GetDriftResponse.at:type_name -> google.protobuf.Timestamp
-	0,  // 15: admin.v1.AdminService.ListTables:input_type -> admin.v1.ListTablesRequest
-	2,  // 16: admin.v1.AdminService.ListLanes:input_type -> admin.v1.ListLanesRequest
-	4,  // 17: admin.v1.AdminService.GetFleet:input_type -> admin.v1.GetFleetRequest
-	6,  // 18: admin.v1.AdminService.ListEvents:input_type -> admin.v1.ListEventsRequest
-	8,  // 19: admin.v1.AdminService.ListDeadLetters:input_type -> admin.v1.ListDeadLettersRequest
-	10, // 20: admin.v1.AdminService.ListContracts:input_type -> admin.v1.ListContractsRequest
-	12, // 21: admin.v1.AdminService.GetDrift:input_type -> admin.v1.GetDriftRequest
-	1,  // 22: admin.v1.AdminService.ListTables:output_type -> admin.v1.ListTablesResponse
-	3,  // 23: admin.v1.AdminService.ListLanes:output_type -> admin.v1.ListLanesResponse
-	5,  // 24: admin.v1.AdminService.GetFleet:output_type -> admin.v1.GetFleetResponse
-	7,  // 25: admin.v1.AdminService.ListEvents:output_type -> admin.v1.ListEventsResponse
-	9,  // 26: admin.v1.AdminService.ListDeadLetters:output_type -> admin.v1.ListDeadLettersResponse
-	11, // 27: admin.v1.AdminService.ListContracts:output_type -> admin.v1.ListContractsResponse
-	13, // 28: admin.v1.AdminService.GetDrift:output_type -> admin.v1.GetDriftResponse
-	22, // [22:29] is the sub-list for method output_type
-	15, // [15:22] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	16, // 0: admin.v1.ListTablesResponse.tables:type_name -> admin.v1.Table
+	17, // 1: admin.v1.ListTablesResponse.answers:type_name -> admin.v1.Answer
+	18, // 2: admin.v1.ListLanesResponse.lanes:type_name -> admin.v1.Lane
+	17, // 3: admin.v1.ListLanesResponse.answers:type_name -> admin.v1.Answer
+	19, // 4: admin.v1.GetFleetResponse.processes:type_name -> admin.v1.Process
+	20, // 5: admin.v1.GetFleetResponse.plans:type_name -> admin.v1.Plan
+	17, // 6: admin.v1.GetFleetResponse.answers:type_name -> admin.v1.Answer
+	21, // 7: admin.v1.ListEventsResponse.events:type_name -> admin.v1.Event
+	17, // 8: admin.v1.ListEventsResponse.answers:type_name -> admin.v1.Answer
+	22, // 9: admin.v1.ListDeadLettersResponse.counts:type_name -> admin.v1.DeadLetterCount
+	17, // 10: admin.v1.ListDeadLettersResponse.answers:type_name -> admin.v1.Answer
+	23, // 11: admin.v1.ListContractsResponse.contracts:type_name -> admin.v1.LoadedContract
+	24, // 12: admin.v1.ListContractsResponse.unknown:type_name -> admin.v1.UnknownType
+	17, // 13: admin.v1.ListContractsResponse.answers:type_name -> admin.v1.Answer
+	25, // 14: admin.v1.GetDriftResponse.at:type_name -> google.protobuf.Timestamp
+	26, // 15: admin.v1.ListReplaysResponse.replays:type_name -> admin.v1.Replay
+	17, // 16: admin.v1.ListReplaysResponse.answers:type_name -> admin.v1.Answer
+	0,  // 17: admin.v1.AdminService.ListTables:input_type -> admin.v1.ListTablesRequest
+	2,  // 18: admin.v1.AdminService.ListLanes:input_type -> admin.v1.ListLanesRequest
+	4,  // 19: admin.v1.AdminService.GetFleet:input_type -> admin.v1.GetFleetRequest
+	6,  // 20: admin.v1.AdminService.ListEvents:input_type -> admin.v1.ListEventsRequest
+	8,  // 21: admin.v1.AdminService.ListDeadLetters:input_type -> admin.v1.ListDeadLettersRequest
+	10, // 22: admin.v1.AdminService.ListContracts:input_type -> admin.v1.ListContractsRequest
+	12, // 23: admin.v1.AdminService.GetDrift:input_type -> admin.v1.GetDriftRequest
+	14, // 24: admin.v1.AdminService.ListReplays:input_type -> admin.v1.ListReplaysRequest
+	1,  // 25: admin.v1.AdminService.ListTables:output_type -> admin.v1.ListTablesResponse
+	3,  // 26: admin.v1.AdminService.ListLanes:output_type -> admin.v1.ListLanesResponse
+	5,  // 27: admin.v1.AdminService.GetFleet:output_type -> admin.v1.GetFleetResponse
+	7,  // 28: admin.v1.AdminService.ListEvents:output_type -> admin.v1.ListEventsResponse
+	9,  // 29: admin.v1.AdminService.ListDeadLetters:output_type -> admin.v1.ListDeadLettersResponse
+	11, // 30: admin.v1.AdminService.ListContracts:output_type -> admin.v1.ListContractsResponse
+	13, // 31: admin.v1.AdminService.GetDrift:output_type -> admin.v1.GetDriftResponse
+	15, // 32: admin.v1.AdminService.ListReplays:output_type -> admin.v1.ListReplaysResponse
+	25, // [25:33] is the sub-list for method output_type
+	17, // [17:25] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_admin_proto_init() }
@@ -1079,7 +1203,7 @@ func file_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_admin_proto_rawDesc), len(file_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

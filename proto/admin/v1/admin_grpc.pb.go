@@ -29,6 +29,7 @@ const (
 	AdminService_ListDeadLetters_FullMethodName = "/admin.v1.AdminService/ListDeadLetters"
 	AdminService_ListContracts_FullMethodName   = "/admin.v1.AdminService/ListContracts"
 	AdminService_GetDrift_FullMethodName        = "/admin.v1.AdminService/GetDrift"
+	AdminService_ListReplays_FullMethodName     = "/admin.v1.AdminService/ListReplays"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -61,6 +62,9 @@ type AdminServiceClient interface {
 	// GetDrift compares a table with the rows of its contracts. It asks a writer, and the writer BigQuery, once a minute
 	// at most for each table. A writer knows no contract: NOT_FOUND.
 	GetDrift(ctx context.Context, in *GetDriftRequest, opts ...grpc.CallOption) (*GetDriftResponse, error)
+	// ListReplays returns the replays that run in any ingest, or ended there since it started, and what Kafka keeps of
+	// those that nobody runs: they can go on.
+	ListReplays(ctx context.Context, in *ListReplaysRequest, opts ...grpc.CallOption) (*ListReplaysResponse, error)
 }
 
 type adminServiceClient struct {
@@ -141,6 +145,16 @@ func (c *adminServiceClient) GetDrift(ctx context.Context, in *GetDriftRequest, 
 	return out, nil
 }
 
+func (c *adminServiceClient) ListReplays(ctx context.Context, in *ListReplaysRequest, opts ...grpc.CallOption) (*ListReplaysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListReplaysResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListReplays_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServiceServer is the server API for AdminService service.
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
@@ -171,6 +185,9 @@ type AdminServiceServer interface {
 	// GetDrift compares a table with the rows of its contracts. It asks a writer, and the writer BigQuery, once a minute
 	// at most for each table. A writer knows no contract: NOT_FOUND.
 	GetDrift(context.Context, *GetDriftRequest) (*GetDriftResponse, error)
+	// ListReplays returns the replays that run in any ingest, or ended there since it started, and what Kafka keeps of
+	// those that nobody runs: they can go on.
+	ListReplays(context.Context, *ListReplaysRequest) (*ListReplaysResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }
 
@@ -201,6 +218,9 @@ func (UnimplementedAdminServiceServer) ListContracts(context.Context, *ListContr
 }
 func (UnimplementedAdminServiceServer) GetDrift(context.Context, *GetDriftRequest) (*GetDriftResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDrift not implemented")
+}
+func (UnimplementedAdminServiceServer) ListReplays(context.Context, *ListReplaysRequest) (*ListReplaysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListReplays not implemented")
 }
 func (UnimplementedAdminServiceServer) mustEmbedUnimplementedAdminServiceServer() {}
 func (UnimplementedAdminServiceServer) testEmbeddedByValue()                      {}
@@ -349,6 +369,24 @@ func _AdminService_GetDrift_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_ListReplays_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListReplaysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListReplays(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListReplays_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListReplays(ctx, req.(*ListReplaysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AdminService_ServiceDesc is the grpc.ServiceDesc for AdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -383,6 +421,10 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetDrift",
 			Handler:    _AdminService_GetDrift_Handler,
+		},
+		{
+			MethodName: "ListReplays",
+			Handler:    _AdminService_ListReplays_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

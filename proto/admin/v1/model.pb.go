@@ -2180,6 +2180,351 @@ func (x *UnknownType) GetCount() uint64 {
 	return 0
 }
 
+// Replay is a replay of a topic, or of dead letters.
+type Replay struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tells it from others; of dead letters the id of the act.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// It replays dead letters; else, a topic.
+	DeadLetters bool `protobuf:"varint,2,opt,name=dead_letters,json=deadLetters,proto3" json:"dead_letters,omitempty"`
+	// Topics of the records.
+	Topics []string `protobuf:"bytes,3,rep,name=topics,proto3" json:"topics,omitempty"`
+	// The process that runs it, or did; empty where that is not known.
+	Process string `protobuf:"bytes,4,opt,name=process,proto3" json:"process,omitempty"`
+	// running, done, stopped, failed, or interrupted: nobody runs it, and it is not done.
+	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
+	// Who began it, or went on with it.
+	By string `protobuf:"bytes,6,opt,name=by,proto3" json:"by,omitempty"`
+	// Why.
+	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When that was.
+	Started *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=started,proto3" json:"started,omitempty"`
+	// When it ended; absent while it runs.
+	Ended *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=ended,proto3" json:"ended,omitempty"`
+	// Why it failed, or who stopped it.
+	Error string `protobuf:"bytes,10,opt,name=error,proto3" json:"error,omitempty"`
+	// What it waits for; empty: nothing.
+	Waits string `protobuf:"bytes,11,opt,name=waits,proto3" json:"waits,omitempty"`
+	// Offsets that are settled, of total; of dead letters, letters that were looked at.
+	Settled int64 `protobuf:"varint,12,opt,name=settled,proto3" json:"settled,omitempty"`
+	// Offsets that there are; 0: not known, as with dead letters.
+	Total int64 `protobuf:"varint,13,opt,name=total,proto3" json:"total,omitempty"`
+	// Rows that this process sent; of dead letters, records that were produced.
+	Rows int64 `protobuf:"varint,14,opt,name=rows,proto3" json:"rows,omitempty"`
+	// How long it goes on at the pace of the last half minute; absent while that is not known.
+	Left *durationpb.Duration `protobuf:"bytes,15,opt,name=left,proto3" json:"left,omitempty"`
+	// Where rows go, by the tables of the contracts.
+	Tables map[string]string `protobuf:"bytes,16,rep,name=tables,proto3" json:"tables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What is read of each partition.
+	Ranges []*ReplayRange `protobuf:"bytes,17,rep,name=ranges,proto3" json:"ranges,omitempty"`
+	// Records that became no row, by reason, or letters that were skipped.
+	Faults []*ReplayFault `protobuf:"bytes,18,rep,name=faults,proto3" json:"faults,omitempty"`
+	// What is otherwise than it was asked for.
+	Remarks       []string `protobuf:"bytes,19,rep,name=remarks,proto3" json:"remarks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replay) Reset() {
+	*x = Replay{}
+	mi := &file_admin_v1_model_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replay) ProtoMessage() {}
+
+func (x *Replay) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_model_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replay.ProtoReflect.Descriptor instead.
+func (*Replay) Descriptor() ([]byte, []int) {
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Replay) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Replay) GetDeadLetters() bool {
+	if x != nil {
+		return x.DeadLetters
+	}
+	return false
+}
+
+func (x *Replay) GetTopics() []string {
+	if x != nil {
+		return x.Topics
+	}
+	return nil
+}
+
+func (x *Replay) GetProcess() string {
+	if x != nil {
+		return x.Process
+	}
+	return ""
+}
+
+func (x *Replay) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Replay) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Replay) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Replay) GetStarted() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Started
+	}
+	return nil
+}
+
+func (x *Replay) GetEnded() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
+func (x *Replay) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Replay) GetWaits() string {
+	if x != nil {
+		return x.Waits
+	}
+	return ""
+}
+
+func (x *Replay) GetSettled() int64 {
+	if x != nil {
+		return x.Settled
+	}
+	return 0
+}
+
+func (x *Replay) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *Replay) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *Replay) GetLeft() *durationpb.Duration {
+	if x != nil {
+		return x.Left
+	}
+	return nil
+}
+
+func (x *Replay) GetTables() map[string]string {
+	if x != nil {
+		return x.Tables
+	}
+	return nil
+}
+
+func (x *Replay) GetRanges() []*ReplayRange {
+	if x != nil {
+		return x.Ranges
+	}
+	return nil
+}
+
+func (x *Replay) GetFaults() []*ReplayFault {
+	if x != nil {
+		return x.Faults
+	}
+	return nil
+}
+
+func (x *Replay) GetRemarks() []string {
+	if x != nil {
+		return x.Remarks
+	}
+	return nil
+}
+
+// ReplayRange is what is read of a partition.
+type ReplayRange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kafka partition.
+	Partition int32 `protobuf:"varint,1,opt,name=partition,proto3" json:"partition,omitempty"`
+	// First offset.
+	From int64 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Offset behind the last one.
+	To int64 `protobuf:"varint,3,opt,name=to,proto3" json:"to,omitempty"`
+	// When all of it was settled; absent: it is not.
+	Settled       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=settled,proto3" json:"settled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayRange) Reset() {
+	*x = ReplayRange{}
+	mi := &file_admin_v1_model_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayRange) ProtoMessage() {}
+
+func (x *ReplayRange) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_model_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayRange.ProtoReflect.Descriptor instead.
+func (*ReplayRange) Descriptor() ([]byte, []int) {
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ReplayRange) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *ReplayRange) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *ReplayRange) GetTo() int64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *ReplayRange) GetSettled() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Settled
+	}
+	return nil
+}
+
+// ReplayFault is records that a replay made nothing of, for the same reason.
+type ReplayFault struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why.
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How many.
+	Count int64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	// One of them, and what is said of it.
+	First         string `protobuf:"bytes,3,opt,name=first,proto3" json:"first,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayFault) Reset() {
+	*x = ReplayFault{}
+	mi := &file_admin_v1_model_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayFault) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayFault) ProtoMessage() {}
+
+func (x *ReplayFault) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_model_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayFault.ProtoReflect.Descriptor instead.
+func (*ReplayFault) Descriptor() ([]byte, []int) {
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ReplayFault) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ReplayFault) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *ReplayFault) GetFirst() string {
+	if x != nil {
+		return x.First
+	}
+	return ""
+}
+
 var File_admin_v1_model_proto protoreflect.FileDescriptor
 
 const file_admin_v1_model_proto_rawDesc = "" +
@@ -2388,7 +2733,40 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\vUnknownType\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\x04R\x05count*w\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count\"\x9f\x05\n" +
+	"\x06Replay\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
+	"\fdead_letters\x18\x02 \x01(\bR\vdeadLetters\x12\x16\n" +
+	"\x06topics\x18\x03 \x03(\tR\x06topics\x12\x18\n" +
+	"\aprocess\x18\x04 \x01(\tR\aprocess\x12\x14\n" +
+	"\x05state\x18\x05 \x01(\tR\x05state\x12\x0e\n" +
+	"\x02by\x18\x06 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x124\n" +
+	"\astarted\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x120\n" +
+	"\x05ended\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05ended\x12\x14\n" +
+	"\x05error\x18\n" +
+	" \x01(\tR\x05error\x12\x14\n" +
+	"\x05waits\x18\v \x01(\tR\x05waits\x12\x18\n" +
+	"\asettled\x18\f \x01(\x03R\asettled\x12\x14\n" +
+	"\x05total\x18\r \x01(\x03R\x05total\x12\x12\n" +
+	"\x04rows\x18\x0e \x01(\x03R\x04rows\x12-\n" +
+	"\x04left\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\x04left\x124\n" +
+	"\x06tables\x18\x10 \x03(\v2\x1c.admin.v1.Replay.TablesEntryR\x06tables\x12-\n" +
+	"\x06ranges\x18\x11 \x03(\v2\x15.admin.v1.ReplayRangeR\x06ranges\x12-\n" +
+	"\x06faults\x18\x12 \x03(\v2\x15.admin.v1.ReplayFaultR\x06faults\x12\x18\n" +
+	"\aremarks\x18\x13 \x03(\tR\aremarks\x1a9\n" +
+	"\vTablesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x85\x01\n" +
+	"\vReplayRange\x12\x1c\n" +
+	"\tpartition\x18\x01 \x01(\x05R\tpartition\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\x03R\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\x03R\x02to\x124\n" +
+	"\asettled\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\asettled\"Q\n" +
+	"\vReplayFault\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x14\n" +
+	"\x05first\x18\x03 \x01(\tR\x05first*w\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSTATE_FRESH\x10\x01\x12\x13\n" +
@@ -2411,7 +2789,7 @@ func file_admin_v1_model_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_admin_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_admin_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_admin_v1_model_proto_goTypes = []any{
 	(State)(0),                    // 0: admin.v1.State
 	(*Share)(nil),                 // 1: admin.v1.Share
@@ -2432,49 +2810,60 @@ var file_admin_v1_model_proto_goTypes = []any{
 	(*LoadedContract)(nil),        // 16: admin.v1.LoadedContract
 	(*Column)(nil),                // 17: admin.v1.Column
 	(*UnknownType)(nil),           // 18: admin.v1.UnknownType
-	nil,                           // 19: admin.v1.Table.LanesEntry
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
+	(*Replay)(nil),                // 19: admin.v1.Replay
+	(*ReplayRange)(nil),           // 20: admin.v1.ReplayRange
+	(*ReplayFault)(nil),           // 21: admin.v1.ReplayFault
+	nil,                           // 22: admin.v1.Table.LanesEntry
+	nil,                           // 23: admin.v1.Replay.TablesEntry
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
 }
 var file_admin_v1_model_proto_depIdxs = []int32{
 	0,  // 0: admin.v1.Table.state:type_name -> admin.v1.State
-	20, // 1: admin.v1.Table.complete_through:type_name -> google.protobuf.Timestamp
-	21, // 2: admin.v1.Table.goal:type_name -> google.protobuf.Duration
-	21, // 3: admin.v1.Table.stale:type_name -> google.protobuf.Duration
-	20, // 4: admin.v1.Table.since:type_name -> google.protobuf.Timestamp
+	24, // 1: admin.v1.Table.complete_through:type_name -> google.protobuf.Timestamp
+	25, // 2: admin.v1.Table.goal:type_name -> google.protobuf.Duration
+	25, // 3: admin.v1.Table.stale:type_name -> google.protobuf.Duration
+	24, // 4: admin.v1.Table.since:type_name -> google.protobuf.Timestamp
 	1,  // 5: admin.v1.Table.shares:type_name -> admin.v1.Share
-	21, // 6: admin.v1.Table.behind:type_name -> google.protobuf.Duration
-	19, // 7: admin.v1.Table.lanes:type_name -> admin.v1.Table.LanesEntry
-	21, // 8: admin.v1.Table.eta:type_name -> google.protobuf.Duration
-	21, // 9: admin.v1.Table.settle_p50:type_name -> google.protobuf.Duration
-	21, // 10: admin.v1.Table.settle_p99:type_name -> google.protobuf.Duration
+	25, // 6: admin.v1.Table.behind:type_name -> google.protobuf.Duration
+	22, // 7: admin.v1.Table.lanes:type_name -> admin.v1.Table.LanesEntry
+	25, // 8: admin.v1.Table.eta:type_name -> google.protobuf.Duration
+	25, // 9: admin.v1.Table.settle_p50:type_name -> google.protobuf.Duration
+	25, // 10: admin.v1.Table.settle_p99:type_name -> google.protobuf.Duration
 	3,  // 11: admin.v1.Table.history:type_name -> admin.v1.Stretch
-	20, // 12: admin.v1.Stretch.from:type_name -> google.protobuf.Timestamp
-	20, // 13: admin.v1.Stretch.until:type_name -> google.protobuf.Timestamp
+	24, // 12: admin.v1.Stretch.from:type_name -> google.protobuf.Timestamp
+	24, // 13: admin.v1.Stretch.until:type_name -> google.protobuf.Timestamp
 	0,  // 14: admin.v1.Stretch.state:type_name -> admin.v1.State
-	20, // 15: admin.v1.Lane.since:type_name -> google.protobuf.Timestamp
-	20, // 16: admin.v1.Lane.cause_since:type_name -> google.protobuf.Timestamp
+	24, // 15: admin.v1.Lane.since:type_name -> google.protobuf.Timestamp
+	24, // 16: admin.v1.Lane.cause_since:type_name -> google.protobuf.Timestamp
 	1,  // 17: admin.v1.Lane.shares:type_name -> admin.v1.Share
-	21, // 18: admin.v1.Lane.behind:type_name -> google.protobuf.Duration
+	25, // 18: admin.v1.Lane.behind:type_name -> google.protobuf.Duration
 	5,  // 19: admin.v1.Lane.checkpoint:type_name -> admin.v1.Checkpoint
 	6,  // 20: admin.v1.Checkpoint.streams:type_name -> admin.v1.Stream
-	20, // 21: admin.v1.Process.started:type_name -> google.protobuf.Timestamp
+	24, // 21: admin.v1.Process.started:type_name -> google.protobuf.Timestamp
 	11, // 22: admin.v1.Plan.writers:type_name -> admin.v1.PlannedWriter
 	12, // 23: admin.v1.Plan.moves:type_name -> admin.v1.Move
 	10, // 24: admin.v1.Plan.ahead:type_name -> admin.v1.NextMove
-	21, // 25: admin.v1.PlannedWriter.latency:type_name -> google.protobuf.Duration
-	20, // 26: admin.v1.Move.time:type_name -> google.protobuf.Timestamp
-	21, // 27: admin.v1.Move.took:type_name -> google.protobuf.Duration
-	20, // 28: admin.v1.Event.time:type_name -> google.protobuf.Timestamp
-	20, // 29: admin.v1.DeadLetterCount.first:type_name -> google.protobuf.Timestamp
-	20, // 30: admin.v1.DeadLetterCount.last:type_name -> google.protobuf.Timestamp
+	25, // 25: admin.v1.PlannedWriter.latency:type_name -> google.protobuf.Duration
+	24, // 26: admin.v1.Move.time:type_name -> google.protobuf.Timestamp
+	25, // 27: admin.v1.Move.took:type_name -> google.protobuf.Duration
+	24, // 28: admin.v1.Event.time:type_name -> google.protobuf.Timestamp
+	24, // 29: admin.v1.DeadLetterCount.first:type_name -> google.protobuf.Timestamp
+	24, // 30: admin.v1.DeadLetterCount.last:type_name -> google.protobuf.Timestamp
 	15, // 31: admin.v1.DeadLetterCount.sample:type_name -> admin.v1.LetterSample
 	17, // 32: admin.v1.LoadedContract.columns:type_name -> admin.v1.Column
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	24, // 33: admin.v1.Replay.started:type_name -> google.protobuf.Timestamp
+	24, // 34: admin.v1.Replay.ended:type_name -> google.protobuf.Timestamp
+	25, // 35: admin.v1.Replay.left:type_name -> google.protobuf.Duration
+	23, // 36: admin.v1.Replay.tables:type_name -> admin.v1.Replay.TablesEntry
+	20, // 37: admin.v1.Replay.ranges:type_name -> admin.v1.ReplayRange
+	21, // 38: admin.v1.Replay.faults:type_name -> admin.v1.ReplayFault
+	24, // 39: admin.v1.ReplayRange.settled:type_name -> google.protobuf.Timestamp
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_model_proto_init() }
@@ -2490,7 +2879,7 @@ func file_admin_v1_model_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_model_proto_rawDesc), len(file_admin_v1_model_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1160,7 +1160,10 @@ type ReloadContractsRequest struct {
 	// A step alone: only what the asked ingest does itself, with act.local.
 	Step ReloadStep `protobuf:"varint,2,opt,name=step,proto3,enum=admin.v1.ReloadStep" json:"step,omitempty"`
 	// The contracts that the step is about.
-	Digest        string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Goes back, in all ingests, to the contracts that the last reload replaced, whatever the files say now; the files are
+	// to be put back as well, for an ingest that starts, or reloads, reads them. Once: there is nothing before those.
+	Back          bool `protobuf:"varint,4,opt,name=back,proto3" json:"back,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1214,6 +1217,13 @@ func (x *ReloadContractsRequest) GetDigest() string {
 		return x.Digest
 	}
 	return ""
+}
+
+func (x *ReloadContractsRequest) GetBack() bool {
+	if x != nil {
+		return x.Back
+	}
+	return false
 }
 
 // ReloadContractsResponse says what is loaded.
@@ -1541,7 +1551,10 @@ type ReplayDeadLettersRequest struct {
 	// Give the records the time of the replay in place of their own.
 	Now bool `protobuf:"varint,14,opt,name=now,proto3" json:"now,omitempty"`
 	// Needed where nothing above chooses letters.
-	All           bool `protobuf:"varint,15,opt,name=all,proto3" json:"all,omitempty"`
+	All bool `protobuf:"varint,15,opt,name=all,proto3" json:"all,omitempty"`
+	// Goes on when the call has ended, which is at once, until all are replayed, StopReplay is called with the act's id, or
+	// the ingest stops. Its first response is the only one.
+	Detached      bool `protobuf:"varint,16,opt,name=detached,proto3" json:"detached,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1677,6 +1690,13 @@ func (x *ReplayDeadLettersRequest) GetNow() bool {
 func (x *ReplayDeadLettersRequest) GetAll() bool {
 	if x != nil {
 		return x.All
+	}
+	return false
+}
+
+func (x *ReplayDeadLettersRequest) GetDetached() bool {
+	if x != nil {
+		return x.Detached
 	}
 	return false
 }
@@ -1863,6 +1883,386 @@ func (x *SkippedLetters) GetDetail() string {
 	return ""
 }
 
+// ReplayRequest says what to replay, and where to.
+type ReplayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// See Act.
+	Act *Act `protobuf:"bytes,1,opt,name=act,proto3" json:"act,omitempty"`
+	// Tells it from other replays, and goes on with the one that it names: letters, digits, dots, dashes and underscores,
+	// 64 at most.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Kafka topic.
+	Topic string `protobuf:"bytes,3,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Kafka partitions; none: all.
+	Partitions []int32 `protobuf:"varint,4,rep,packed,name=partitions,proto3" json:"partitions,omitempty"`
+	// Where it begins in each partition; absent: at the first record.
+	From *ReplayMark `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`
+	// Where it ends, which is not replayed itself; absent: at the end of now.
+	To *ReplayMark `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
+	// Where rows go: the other table of each table that the topic feeds. Where that is one, its name may be empty.
+	Into map[string]string `protobuf:"bytes,7,rep,name=into,proto3" json:"into,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Makes the names of the tables that are not in into.
+	Suffix string `protobuf:"bytes,8,opt,name=suffix,proto3" json:"suffix,omitempty"`
+	// How much is read at most, in bytes a second; 0: 10 MiB, for the lanes of the ingest come first.
+	BytesPerSecond int64 `protobuf:"varint,9,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
+	// Writes records that become no row to the dead-letter topic. Without, they are counted alone.
+	Letters       bool `protobuf:"varint,10,opt,name=letters,proto3" json:"letters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayRequest) Reset() {
+	*x = ReplayRequest{}
+	mi := &file_admin_v1_steer_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayRequest) ProtoMessage() {}
+
+func (x *ReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_steer_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayRequest.ProtoReflect.Descriptor instead.
+func (*ReplayRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ReplayRequest) GetAct() *Act {
+	if x != nil {
+		return x.Act
+	}
+	return nil
+}
+
+func (x *ReplayRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ReplayRequest) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *ReplayRequest) GetPartitions() []int32 {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
+func (x *ReplayRequest) GetFrom() *ReplayMark {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ReplayRequest) GetTo() *ReplayMark {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ReplayRequest) GetInto() map[string]string {
+	if x != nil {
+		return x.Into
+	}
+	return nil
+}
+
+func (x *ReplayRequest) GetSuffix() string {
+	if x != nil {
+		return x.Suffix
+	}
+	return ""
+}
+
+func (x *ReplayRequest) GetBytesPerSecond() int64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+func (x *ReplayRequest) GetLetters() bool {
+	if x != nil {
+		return x.Letters
+	}
+	return false
+}
+
+// ReplayMark is where a replay begins or ends.
+type ReplayMark struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How it is said.
+	//
+	// Types that are valid to be assigned to Where:
+	//
+	//	*ReplayMark_Offset
+	//	*ReplayMark_Time
+	Where         isReplayMark_Where `protobuf_oneof:"where"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayMark) Reset() {
+	*x = ReplayMark{}
+	mi := &file_admin_v1_steer_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayMark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayMark) ProtoMessage() {}
+
+func (x *ReplayMark) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_steer_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayMark.ProtoReflect.Descriptor instead.
+func (*ReplayMark) Descriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ReplayMark) GetWhere() isReplayMark_Where {
+	if x != nil {
+		return x.Where
+	}
+	return nil
+}
+
+func (x *ReplayMark) GetOffset() int64 {
+	if x != nil {
+		if x, ok := x.Where.(*ReplayMark_Offset); ok {
+			return x.Offset
+		}
+	}
+	return 0
+}
+
+func (x *ReplayMark) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		if x, ok := x.Where.(*ReplayMark_Time); ok {
+			return x.Time
+		}
+	}
+	return nil
+}
+
+type isReplayMark_Where interface {
+	isReplayMark_Where()
+}
+
+type ReplayMark_Offset struct {
+	// Kafka offset, of each partition.
+	Offset int64 `protobuf:"varint,1,opt,name=offset,proto3,oneof"`
+}
+
+type ReplayMark_Time struct {
+	// The first record with a Kafka timestamp at or after this.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3,oneof"`
+}
+
+func (*ReplayMark_Offset) isReplayMark_Where() {}
+
+func (*ReplayMark_Time) isReplayMark_Where() {}
+
+// ReplayResponse says what is replayed.
+type ReplayResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// See Result.
+	Result *Result `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	// The replay, with its tables and ranges.
+	Replay        *Replay `protobuf:"bytes,2,opt,name=replay,proto3" json:"replay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayResponse) Reset() {
+	*x = ReplayResponse{}
+	mi := &file_admin_v1_steer_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayResponse) ProtoMessage() {}
+
+func (x *ReplayResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_steer_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayResponse.ProtoReflect.Descriptor instead.
+func (*ReplayResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ReplayResponse) GetResult() *Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *ReplayResponse) GetReplay() *Replay {
+	if x != nil {
+		return x.Replay
+	}
+	return nil
+}
+
+// StopReplayRequest names a replay.
+type StopReplayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// See Act.
+	Act *Act `protobuf:"bytes,1,opt,name=act,proto3" json:"act,omitempty"`
+	// Its name; of dead letters, the id of the act.
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopReplayRequest) Reset() {
+	*x = StopReplayRequest{}
+	mi := &file_admin_v1_steer_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopReplayRequest) ProtoMessage() {}
+
+func (x *StopReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_steer_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopReplayRequest.ProtoReflect.Descriptor instead.
+func (*StopReplayRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *StopReplayRequest) GetAct() *Act {
+	if x != nil {
+		return x.Act
+	}
+	return nil
+}
+
+func (x *StopReplayRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// StopReplayResponse says where it has stopped.
+type StopReplayResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// See Result.
+	Result *Result `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	// The replay as it is now.
+	Replay        *Replay `protobuf:"bytes,2,opt,name=replay,proto3" json:"replay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopReplayResponse) Reset() {
+	*x = StopReplayResponse{}
+	mi := &file_admin_v1_steer_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopReplayResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopReplayResponse) ProtoMessage() {}
+
+func (x *StopReplayResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_steer_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopReplayResponse.ProtoReflect.Descriptor instead.
+func (*StopReplayResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_steer_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *StopReplayResponse) GetResult() *Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *StopReplayResponse) GetReplay() *Replay {
+	if x != nil {
+		return x.Replay
+	}
+	return nil
+}
+
 var File_admin_v1_steer_proto protoreflect.FileDescriptor
 
 const file_admin_v1_steer_proto_rawDesc = "" +
@@ -1943,11 +2343,12 @@ const file_admin_v1_steer_proto_rawDesc = "" +
 	"\x03act\x18\x01 \x01(\v2\r.admin.v1.ActR\x03act\"`\n" +
 	"\x0eSpreadResponse\x12(\n" +
 	"\x06result\x18\x01 \x01(\v2\x10.admin.v1.ResultR\x06result\x12$\n" +
-	"\x05plans\x18\x02 \x03(\v2\x0e.admin.v1.PlanR\x05plans\"{\n" +
+	"\x05plans\x18\x02 \x03(\v2\x0e.admin.v1.PlanR\x05plans\"\x8f\x01\n" +
 	"\x16ReloadContractsRequest\x12\x1f\n" +
 	"\x03act\x18\x01 \x01(\v2\r.admin.v1.ActR\x03act\x12(\n" +
 	"\x04step\x18\x02 \x01(\x0e2\x14.admin.v1.ReloadStepR\x04step\x12\x16\n" +
-	"\x06digest\x18\x03 \x01(\tR\x06digest\"\xbf\x01\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\x12\x12\n" +
+	"\x04back\x18\x04 \x01(\bR\x04back\"\xbf\x01\n" +
 	"\x17ReloadContractsResponse\x12(\n" +
 	"\x06result\x18\x01 \x01(\v2\x10.admin.v1.ResultR\x06result\x122\n" +
 	"\achanges\x18\x02 \x03(\v2\x18.admin.v1.ContractChangeR\achanges\x12\x16\n" +
@@ -1967,7 +2368,7 @@ const file_admin_v1_steer_proto_rawDesc = "" +
 	"\x06result\x18\x01 \x01(\v2\x10.admin.v1.ResultR\x06result\x12\x18\n" +
 	"\asettled\x18\x02 \x01(\bR\asettled\x12\x16\n" +
 	"\x06became\x18\x03 \x01(\tR\x06became\x12\x1a\n" +
-	"\bposition\x18\x04 \x01(\x03R\bposition\"\x8b\x04\n" +
+	"\bposition\x18\x04 \x01(\x03R\bposition\"\xa7\x04\n" +
 	"\x18ReplayDeadLettersRequest\x12\x1f\n" +
 	"\x03act\x18\x01 \x01(\v2\r.admin.v1.ActR\x03act\x12\x16\n" +
 	"\x06topics\x18\x02 \x03(\tR\x06topics\x12\x16\n" +
@@ -1987,7 +2388,8 @@ const file_admin_v1_steer_proto_rawDesc = "" +
 	"\x05limit\x18\f \x01(\x05R\x05limit\x12#\n" +
 	"\rwithout_check\x18\r \x01(\bR\fwithoutCheck\x12\x10\n" +
 	"\x03now\x18\x0e \x01(\bR\x03now\x12\x10\n" +
-	"\x03all\x18\x0f \x01(\bR\x03allB\x0f\n" +
+	"\x03all\x18\x0f \x01(\bR\x03all\x12\x1a\n" +
+	"\bdetached\x18\x10 \x01(\bR\bdetachedB\x0f\n" +
 	"\r_first_offsetB\x0e\n" +
 	"\f_last_offset\"\xf9\x01\n" +
 	"\x19ReplayDeadLettersResponse\x12(\n" +
@@ -2003,13 +2405,44 @@ const file_admin_v1_steer_proto_rawDesc = "" +
 	"\x06remedy\x18\x02 \x01(\tR\x06remedy\x12\x14\n" +
 	"\x05count\x18\x03 \x01(\x03R\x05count\x12\x14\n" +
 	"\x05first\x18\x04 \x01(\tR\x05first\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail*q\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"\x96\x03\n" +
+	"\rReplayRequest\x12\x1f\n" +
+	"\x03act\x18\x01 \x01(\v2\r.admin.v1.ActR\x03act\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05topic\x18\x03 \x01(\tR\x05topic\x12\x1e\n" +
+	"\n" +
+	"partitions\x18\x04 \x03(\x05R\n" +
+	"partitions\x12(\n" +
+	"\x04from\x18\x05 \x01(\v2\x14.admin.v1.ReplayMarkR\x04from\x12$\n" +
+	"\x02to\x18\x06 \x01(\v2\x14.admin.v1.ReplayMarkR\x02to\x125\n" +
+	"\x04into\x18\a \x03(\v2!.admin.v1.ReplayRequest.IntoEntryR\x04into\x12\x16\n" +
+	"\x06suffix\x18\b \x01(\tR\x06suffix\x12(\n" +
+	"\x10bytes_per_second\x18\t \x01(\x03R\x0ebytesPerSecond\x12\x18\n" +
+	"\aletters\x18\n" +
+	" \x01(\bR\aletters\x1a7\n" +
+	"\tIntoEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"a\n" +
+	"\n" +
+	"ReplayMark\x12\x18\n" +
+	"\x06offset\x18\x01 \x01(\x03H\x00R\x06offset\x120\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x04timeB\a\n" +
+	"\x05where\"d\n" +
+	"\x0eReplayResponse\x12(\n" +
+	"\x06result\x18\x01 \x01(\v2\x10.admin.v1.ResultR\x06result\x12(\n" +
+	"\x06replay\x18\x02 \x01(\v2\x10.admin.v1.ReplayR\x06replay\"H\n" +
+	"\x11StopReplayRequest\x12\x1f\n" +
+	"\x03act\x18\x01 \x01(\v2\r.admin.v1.ActR\x03act\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"h\n" +
+	"\x12StopReplayResponse\x12(\n" +
+	"\x06result\x18\x01 \x01(\v2\x10.admin.v1.ResultR\x06result\x12(\n" +
+	"\x06replay\x18\x02 \x01(\v2\x10.admin.v1.ReplayR\x06replay*q\n" +
 	"\n" +
 	"ReloadStep\x12\x1b\n" +
 	"\x17RELOAD_STEP_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13RELOAD_STEP_COMPILE\x10\x01\x12\x14\n" +
 	"\x10RELOAD_STEP_TAKE\x10\x02\x12\x17\n" +
-	"\x13RELOAD_STEP_GO_BACK\x10\x032\x9e\x05\n" +
+	"\x13RELOAD_STEP_GO_BACK\x10\x032\xa4\x06\n" +
 	"\x0fSteeringService\x128\n" +
 	"\x05Pause\x12\x16.admin.v1.PauseRequest\x1a\x17.admin.v1.PauseResponse\x12;\n" +
 	"\x06Resume\x12\x17.admin.v1.ResumeRequest\x1a\x18.admin.v1.ResumeResponse\x12G\n" +
@@ -2021,7 +2454,10 @@ const file_admin_v1_steer_proto_rawDesc = "" +
 	"\x0fReloadContracts\x12 .admin.v1.ReloadContractsRequest\x1a!.admin.v1.ReloadContractsResponse\x12G\n" +
 	"\n" +
 	"SkipRecord\x12\x1b.admin.v1.SkipRecordRequest\x1a\x1c.admin.v1.SkipRecordResponse\x12^\n" +
-	"\x11ReplayDeadLetters\x12\".admin.v1.ReplayDeadLettersRequest\x1a#.admin.v1.ReplayDeadLettersResponse0\x01B8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
+	"\x11ReplayDeadLetters\x12\".admin.v1.ReplayDeadLettersRequest\x1a#.admin.v1.ReplayDeadLettersResponse0\x01\x12;\n" +
+	"\x06Replay\x12\x17.admin.v1.ReplayRequest\x1a\x18.admin.v1.ReplayResponse\x12G\n" +
+	"\n" +
+	"StopReplay\x12\x1b.admin.v1.StopReplayRequest\x1a\x1c.admin.v1.StopReplayResponseB8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_admin_v1_steer_proto_rawDescOnce sync.Once
@@ -2036,7 +2472,7 @@ func file_admin_v1_steer_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_v1_steer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_admin_v1_steer_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_admin_v1_steer_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_admin_v1_steer_proto_goTypes = []any{
 	(ReloadStep)(0),                   // 0: admin.v1.ReloadStep
 	(*Act)(nil),                       // 1: admin.v1.Act
@@ -2063,18 +2499,25 @@ var file_admin_v1_steer_proto_goTypes = []any{
 	(*ReplayDeadLettersRequest)(nil),  // 22: admin.v1.ReplayDeadLettersRequest
 	(*ReplayDeadLettersResponse)(nil), // 23: admin.v1.ReplayDeadLettersResponse
 	(*SkippedLetters)(nil),            // 24: admin.v1.SkippedLetters
-	(*Event)(nil),                     // 25: admin.v1.Event
-	(*Answer)(nil),                    // 26: admin.v1.Answer
-	(*durationpb.Duration)(nil),       // 27: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),     // 28: google.protobuf.Timestamp
-	(*Plan)(nil),                      // 29: admin.v1.Plan
+	(*ReplayRequest)(nil),             // 25: admin.v1.ReplayRequest
+	(*ReplayMark)(nil),                // 26: admin.v1.ReplayMark
+	(*ReplayResponse)(nil),            // 27: admin.v1.ReplayResponse
+	(*StopReplayRequest)(nil),         // 28: admin.v1.StopReplayRequest
+	(*StopReplayResponse)(nil),        // 29: admin.v1.StopReplayResponse
+	nil,                               // 30: admin.v1.ReplayRequest.IntoEntry
+	(*Event)(nil),                     // 31: admin.v1.Event
+	(*Answer)(nil),                    // 32: admin.v1.Answer
+	(*durationpb.Duration)(nil),       // 33: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 34: google.protobuf.Timestamp
+	(*Plan)(nil),                      // 35: admin.v1.Plan
+	(*Replay)(nil),                    // 36: admin.v1.Replay
 }
 var file_admin_v1_steer_proto_depIdxs = []int32{
-	25, // 0: admin.v1.Result.earlier:type_name -> admin.v1.Event
-	26, // 1: admin.v1.Result.answers:type_name -> admin.v1.Answer
+	31, // 0: admin.v1.Result.earlier:type_name -> admin.v1.Event
+	32, // 1: admin.v1.Result.answers:type_name -> admin.v1.Answer
 	1,  // 2: admin.v1.PauseRequest.act:type_name -> admin.v1.Act
 	3,  // 3: admin.v1.PauseRequest.target:type_name -> admin.v1.Target
-	27, // 4: admin.v1.PauseRequest.length:type_name -> google.protobuf.Duration
+	33, // 4: admin.v1.PauseRequest.length:type_name -> google.protobuf.Duration
 	2,  // 5: admin.v1.PauseResponse.result:type_name -> admin.v1.Result
 	10, // 6: admin.v1.PauseResponse.lanes:type_name -> admin.v1.PausedLane
 	1,  // 7: admin.v1.ResumeRequest.act:type_name -> admin.v1.Act
@@ -2082,18 +2525,18 @@ var file_admin_v1_steer_proto_depIdxs = []int32{
 	2,  // 9: admin.v1.ResumeResponse.result:type_name -> admin.v1.Result
 	10, // 10: admin.v1.ResumeResponse.lanes:type_name -> admin.v1.PausedLane
 	10, // 11: admin.v1.ListPausesResponse.lanes:type_name -> admin.v1.PausedLane
-	26, // 12: admin.v1.ListPausesResponse.answers:type_name -> admin.v1.Answer
-	28, // 13: admin.v1.PausedLane.since:type_name -> google.protobuf.Timestamp
-	28, // 14: admin.v1.PausedLane.until:type_name -> google.protobuf.Timestamp
+	32, // 12: admin.v1.ListPausesResponse.answers:type_name -> admin.v1.Answer
+	34, // 13: admin.v1.PausedLane.since:type_name -> google.protobuf.Timestamp
+	34, // 14: admin.v1.PausedLane.until:type_name -> google.protobuf.Timestamp
 	1,  // 15: admin.v1.MoveLaneRequest.act:type_name -> admin.v1.Act
 	2,  // 16: admin.v1.MoveLaneResponse.result:type_name -> admin.v1.Result
 	1,  // 17: admin.v1.DrainWriterRequest.act:type_name -> admin.v1.Act
-	27, // 18: admin.v1.DrainWriterRequest.length:type_name -> google.protobuf.Duration
+	33, // 18: admin.v1.DrainWriterRequest.length:type_name -> google.protobuf.Duration
 	2,  // 19: admin.v1.DrainWriterResponse.result:type_name -> admin.v1.Result
-	28, // 20: admin.v1.DrainWriterResponse.until:type_name -> google.protobuf.Timestamp
+	34, // 20: admin.v1.DrainWriterResponse.until:type_name -> google.protobuf.Timestamp
 	1,  // 21: admin.v1.SpreadRequest.act:type_name -> admin.v1.Act
 	2,  // 22: admin.v1.SpreadResponse.result:type_name -> admin.v1.Result
-	29, // 23: admin.v1.SpreadResponse.plans:type_name -> admin.v1.Plan
+	35, // 23: admin.v1.SpreadResponse.plans:type_name -> admin.v1.Plan
 	1,  // 24: admin.v1.ReloadContractsRequest.act:type_name -> admin.v1.Act
 	0,  // 25: admin.v1.ReloadContractsRequest.step:type_name -> admin.v1.ReloadStep
 	2,  // 26: admin.v1.ReloadContractsResponse.result:type_name -> admin.v1.Result
@@ -2101,33 +2544,47 @@ var file_admin_v1_steer_proto_depIdxs = []int32{
 	1,  // 28: admin.v1.SkipRecordRequest.act:type_name -> admin.v1.Act
 	2,  // 29: admin.v1.SkipRecordResponse.result:type_name -> admin.v1.Result
 	1,  // 30: admin.v1.ReplayDeadLettersRequest.act:type_name -> admin.v1.Act
-	28, // 31: admin.v1.ReplayDeadLettersRequest.since:type_name -> google.protobuf.Timestamp
-	28, // 32: admin.v1.ReplayDeadLettersRequest.until:type_name -> google.protobuf.Timestamp
+	34, // 31: admin.v1.ReplayDeadLettersRequest.since:type_name -> google.protobuf.Timestamp
+	34, // 32: admin.v1.ReplayDeadLettersRequest.until:type_name -> google.protobuf.Timestamp
 	2,  // 33: admin.v1.ReplayDeadLettersResponse.result:type_name -> admin.v1.Result
 	24, // 34: admin.v1.ReplayDeadLettersResponse.skipped:type_name -> admin.v1.SkippedLetters
-	4,  // 35: admin.v1.SteeringService.Pause:input_type -> admin.v1.PauseRequest
-	6,  // 36: admin.v1.SteeringService.Resume:input_type -> admin.v1.ResumeRequest
-	8,  // 37: admin.v1.SteeringService.ListPauses:input_type -> admin.v1.ListPausesRequest
-	11, // 38: admin.v1.SteeringService.MoveLane:input_type -> admin.v1.MoveLaneRequest
-	13, // 39: admin.v1.SteeringService.DrainWriter:input_type -> admin.v1.DrainWriterRequest
-	15, // 40: admin.v1.SteeringService.Spread:input_type -> admin.v1.SpreadRequest
-	17, // 41: admin.v1.SteeringService.ReloadContracts:input_type -> admin.v1.ReloadContractsRequest
-	20, // 42: admin.v1.SteeringService.SkipRecord:input_type -> admin.v1.SkipRecordRequest
-	22, // 43: admin.v1.SteeringService.ReplayDeadLetters:input_type -> admin.v1.ReplayDeadLettersRequest
-	5,  // 44: admin.v1.SteeringService.Pause:output_type -> admin.v1.PauseResponse
-	7,  // 45: admin.v1.SteeringService.Resume:output_type -> admin.v1.ResumeResponse
-	9,  // 46: admin.v1.SteeringService.ListPauses:output_type -> admin.v1.ListPausesResponse
-	12, // 47: admin.v1.SteeringService.MoveLane:output_type -> admin.v1.MoveLaneResponse
-	14, // 48: admin.v1.SteeringService.DrainWriter:output_type -> admin.v1.DrainWriterResponse
-	16, // 49: admin.v1.SteeringService.Spread:output_type -> admin.v1.SpreadResponse
-	18, // 50: admin.v1.SteeringService.ReloadContracts:output_type -> admin.v1.ReloadContractsResponse
-	21, // 51: admin.v1.SteeringService.SkipRecord:output_type -> admin.v1.SkipRecordResponse
-	23, // 52: admin.v1.SteeringService.ReplayDeadLetters:output_type -> admin.v1.ReplayDeadLettersResponse
-	44, // [44:53] is the sub-list for method output_type
-	35, // [35:44] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	1,  // 35: admin.v1.ReplayRequest.act:type_name -> admin.v1.Act
+	26, // 36: admin.v1.ReplayRequest.from:type_name -> admin.v1.ReplayMark
+	26, // 37: admin.v1.ReplayRequest.to:type_name -> admin.v1.ReplayMark
+	30, // 38: admin.v1.ReplayRequest.into:type_name -> admin.v1.ReplayRequest.IntoEntry
+	34, // 39: admin.v1.ReplayMark.time:type_name -> google.protobuf.Timestamp
+	2,  // 40: admin.v1.ReplayResponse.result:type_name -> admin.v1.Result
+	36, // 41: admin.v1.ReplayResponse.replay:type_name -> admin.v1.Replay
+	1,  // 42: admin.v1.StopReplayRequest.act:type_name -> admin.v1.Act
+	2,  // 43: admin.v1.StopReplayResponse.result:type_name -> admin.v1.Result
+	36, // 44: admin.v1.StopReplayResponse.replay:type_name -> admin.v1.Replay
+	4,  // 45: admin.v1.SteeringService.Pause:input_type -> admin.v1.PauseRequest
+	6,  // 46: admin.v1.SteeringService.Resume:input_type -> admin.v1.ResumeRequest
+	8,  // 47: admin.v1.SteeringService.ListPauses:input_type -> admin.v1.ListPausesRequest
+	11, // 48: admin.v1.SteeringService.MoveLane:input_type -> admin.v1.MoveLaneRequest
+	13, // 49: admin.v1.SteeringService.DrainWriter:input_type -> admin.v1.DrainWriterRequest
+	15, // 50: admin.v1.SteeringService.Spread:input_type -> admin.v1.SpreadRequest
+	17, // 51: admin.v1.SteeringService.ReloadContracts:input_type -> admin.v1.ReloadContractsRequest
+	20, // 52: admin.v1.SteeringService.SkipRecord:input_type -> admin.v1.SkipRecordRequest
+	22, // 53: admin.v1.SteeringService.ReplayDeadLetters:input_type -> admin.v1.ReplayDeadLettersRequest
+	25, // 54: admin.v1.SteeringService.Replay:input_type -> admin.v1.ReplayRequest
+	28, // 55: admin.v1.SteeringService.StopReplay:input_type -> admin.v1.StopReplayRequest
+	5,  // 56: admin.v1.SteeringService.Pause:output_type -> admin.v1.PauseResponse
+	7,  // 57: admin.v1.SteeringService.Resume:output_type -> admin.v1.ResumeResponse
+	9,  // 58: admin.v1.SteeringService.ListPauses:output_type -> admin.v1.ListPausesResponse
+	12, // 59: admin.v1.SteeringService.MoveLane:output_type -> admin.v1.MoveLaneResponse
+	14, // 60: admin.v1.SteeringService.DrainWriter:output_type -> admin.v1.DrainWriterResponse
+	16, // 61: admin.v1.SteeringService.Spread:output_type -> admin.v1.SpreadResponse
+	18, // 62: admin.v1.SteeringService.ReloadContracts:output_type -> admin.v1.ReloadContractsResponse
+	21, // 63: admin.v1.SteeringService.SkipRecord:output_type -> admin.v1.SkipRecordResponse
+	23, // 64: admin.v1.SteeringService.ReplayDeadLetters:output_type -> admin.v1.ReplayDeadLettersResponse
+	27, // 65: admin.v1.SteeringService.Replay:output_type -> admin.v1.ReplayResponse
+	29, // 66: admin.v1.SteeringService.StopReplay:output_type -> admin.v1.StopReplayResponse
+	56, // [56:67] is the sub-list for method output_type
+	45, // [45:56] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_steer_proto_init() }
@@ -2138,13 +2595,17 @@ func file_admin_v1_steer_proto_init() {
 	file_admin_v1_model_proto_init()
 	file_admin_v1_steer_proto_msgTypes[2].OneofWrappers = []any{}
 	file_admin_v1_steer_proto_msgTypes[21].OneofWrappers = []any{}
+	file_admin_v1_steer_proto_msgTypes[25].OneofWrappers = []any{
+		(*ReplayMark_Offset)(nil),
+		(*ReplayMark_Time)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_steer_proto_rawDesc), len(file_admin_v1_steer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   24,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

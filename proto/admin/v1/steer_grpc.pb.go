@@ -30,6 +30,8 @@ const (
 	SteeringService_ReloadContracts_FullMethodName   = "/admin.v1.SteeringService/ReloadContracts"
 	SteeringService_SkipRecord_FullMethodName        = "/admin.v1.SteeringService/SkipRecord"
 	SteeringService_ReplayDeadLetters_FullMethodName = "/admin.v1.SteeringService/ReplayDeadLetters"
+	SteeringService_Replay_FullMethodName            = "/admin.v1.SteeringService/Replay"
+	SteeringService_StopReplay_FullMethodName        = "/admin.v1.SteeringService/StopReplay"
 )
 
 // SteeringServiceClient is the client API for SteeringService service.
@@ -71,9 +73,17 @@ type SteeringServiceClient interface {
 	SkipRecord(ctx context.Context, in *SkipRecordRequest, opts ...grpc.CallOption) (*SkipRecordResponse, error)
 	// ReplayDeadLetters has the ingest that is asked produce the records of dead letters again, each to its own topic and
 	// partition, and tells about every second how far it is; the last response has a result. Whoever ends the call stops
-	// it. Each record is produced once, however often it is asked for: its letter is marked in the same transaction. One
-	// at a time.
+	// it, unless it is detached; so does StopReplay. Each record is produced once, however often it is asked for: its
+	// letter is marked in the same transaction. One at a time.
 	ReplayDeadLetters(ctx context.Context, in *ReplayDeadLettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReplayDeadLettersResponse], error)
+	// Replay has the ingest that is asked read a part of a topic once more, into other tables, each record exactly once,
+	// beside the group that carries the topic, as `ingest replay` does. It returns once that has begun;
+	// AdminService.ListReplays says how far it is. Where the replay ends with its process, or is stopped, the same request
+	// at any ingest goes on with it: what it has done is kept in Kafka under its name. An ingest does one at a time.
+	Replay(ctx context.Context, in *ReplayRequest, opts ...grpc.CallOption) (*ReplayResponse, error)
+	// StopReplay stops a replay of a topic or of dead letters, whichever ingest does it: what is on its way is settled
+	// first. It can go on later.
+	StopReplay(ctx context.Context, in *StopReplayRequest, opts ...grpc.CallOption) (*StopReplayResponse, error)
 }
 
 type steeringServiceClient struct {
@@ -183,6 +193,26 @@ func (c *steeringServiceClient) ReplayDeadLetters(ctx context.Context, in *Repla
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SteeringService_ReplayDeadLettersClient = grpc.ServerStreamingClient[ReplayDeadLettersResponse]
 
+func (c *steeringServiceClient) Replay(ctx context.Context, in *ReplayRequest, opts ...grpc.CallOption) (*ReplayResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReplayResponse)
+	err := c.cc.Invoke(ctx, SteeringService_Replay_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *steeringServiceClient) StopReplay(ctx context.Context, in *StopReplayRequest, opts ...grpc.CallOption) (*StopReplayResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StopReplayResponse)
+	err := c.cc.Invoke(ctx, SteeringService_StopReplay_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SteeringServiceServer is the server API for SteeringService service.
 // All implementations must embed UnimplementedSteeringServiceServer
 // for forward compatibility.
@@ -222,9 +252,17 @@ type SteeringServiceServer interface {
 	SkipRecord(context.Context, *SkipRecordRequest) (*SkipRecordResponse, error)
 	// ReplayDeadLetters has the ingest that is asked produce the records of dead letters again, each to its own topic and
 	// partition, and tells about every second how far it is; the last response has a result. Whoever ends the call stops
-	// it. Each record is produced once, however often it is asked for: its letter is marked in the same transaction. One
-	// at a time.
+	// it, unless it is detached; so does StopReplay. Each record is produced once, however often it is asked for: its
+	// letter is marked in the same transaction. One at a time.
 	ReplayDeadLetters(*ReplayDeadLettersRequest, grpc.ServerStreamingServer[ReplayDeadLettersResponse]) error
+	// Replay has the ingest that is asked read a part of a topic once more, into other tables, each record exactly once,
+	// beside the group that carries the topic, as `ingest replay` does. It returns once that has begun;
+	// AdminService.ListReplays says how far it is. Where the replay ends with its process, or is stopped, the same request
+	// at any ingest goes on with it: what it has done is kept in Kafka under its name. An ingest does one at a time.
+	Replay(context.Context, *ReplayRequest) (*ReplayResponse, error)
+	// StopReplay stops a replay of a topic or of dead letters, whichever ingest does it: what is on its way is settled
+	// first. It can go on later.
+	StopReplay(context.Context, *StopReplayRequest) (*StopReplayResponse, error)
 	mustEmbedUnimplementedSteeringServiceServer()
 }
 
@@ -261,6 +299,12 @@ func (UnimplementedSteeringServiceServer) SkipRecord(context.Context, *SkipRecor
 }
 func (UnimplementedSteeringServiceServer) ReplayDeadLetters(*ReplayDeadLettersRequest, grpc.ServerStreamingServer[ReplayDeadLettersResponse]) error {
 	return status.Error(codes.Unimplemented, "method ReplayDeadLetters not implemented")
+}
+func (UnimplementedSteeringServiceServer) Replay(context.Context, *ReplayRequest) (*ReplayResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Replay not implemented")
+}
+func (UnimplementedSteeringServiceServer) StopReplay(context.Context, *StopReplayRequest) (*StopReplayResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StopReplay not implemented")
 }
 func (UnimplementedSteeringServiceServer) mustEmbedUnimplementedSteeringServiceServer() {}
 func (UnimplementedSteeringServiceServer) testEmbeddedByValue()                         {}
@@ -438,6 +482,42 @@ func _SteeringService_ReplayDeadLetters_Handler(srv interface{}, stream grpc.Ser
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SteeringService_ReplayDeadLettersServer = grpc.ServerStreamingServer[ReplayDeadLettersResponse]
 
+func _SteeringService_Replay_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplayRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SteeringServiceServer).Replay(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SteeringService_Replay_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SteeringServiceServer).Replay(ctx, req.(*ReplayRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SteeringService_StopReplay_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StopReplayRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SteeringServiceServer).StopReplay(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SteeringService_StopReplay_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SteeringServiceServer).StopReplay(ctx, req.(*StopReplayRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SteeringService_ServiceDesc is the grpc.ServiceDesc for SteeringService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -476,6 +556,14 @@ var SteeringService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SkipRecord",
 			Handler:    _SteeringService_SkipRecord_Handler,
+		},
+		{
+			MethodName: "Replay",
+			Handler:    _SteeringService_Replay_Handler,
+		},
+		{
+			MethodName: "StopReplay",
+			Handler:    _SteeringService_StopReplay_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -1065,6 +1065,397 @@ func (x *WrittenBlock) GetRefused() int32 {
 	return 0
 }
 
+// PreviewRequest names a topic.
+type PreviewRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kafka topic.
+	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	// How many records to read at most, each partition its share; 0 is 1000, 10000 at most.
+	Records       int32 `protobuf:"varint,2,opt,name=records,proto3" json:"records,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewRequest) Reset() {
+	*x = PreviewRequest{}
+	mi := &file_admin_v1_tap_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewRequest) ProtoMessage() {}
+
+func (x *PreviewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_tap_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewRequest.ProtoReflect.Descriptor instead.
+func (*PreviewRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_tap_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PreviewRequest) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *PreviewRequest) GetRecords() int32 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+// PreviewResponse is what would become of records.
+type PreviewResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Records that were read.
+	Records int64 `protobuf:"varint,1,opt,name=records,proto3" json:"records,omitempty"`
+	// Partitions that they are of.
+	Partitions int32 `protobuf:"varint,2,opt,name=partitions,proto3" json:"partitions,omitempty"`
+	// How many offsets the topic holds.
+	Offsets int64 `protobuf:"varint,3,opt,name=offsets,proto3" json:"offsets,omitempty"`
+	// bytes or time, where that bound ended it early.
+	Ended string `protobuf:"bytes,4,opt,name=ended,proto3" json:"ended,omitempty"`
+	// Records that would become rows.
+	Rows int64 `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
+	// Records that would become dead letters.
+	DeadLetters int64 `protobuf:"varint,6,opt,name=dead_letters,json=deadLetters,proto3" json:"dead_letters,omitempty"`
+	// Records that contracts ignore.
+	Ignored int64 `protobuf:"varint,7,opt,name=ignored,proto3" json:"ignored,omitempty"`
+	// Null values that contracts ignore.
+	Tombstones int64 `protobuf:"varint,8,opt,name=tombstones,proto3" json:"tombstones,omitempty"`
+	// A contract has gained columns on the way, as it would in use.
+	Grown bool `protobuf:"varint,9,opt,name=grown,proto3" json:"grown,omitempty"`
+	// Rows by table, contract and type, the most first, 200 kinds at most.
+	RowsBy []*PreviewedRows `protobuf:"bytes,10,rep,name=rows_by,json=rowsBy,proto3" json:"rows_by,omitempty"`
+	// Dead letters by kind, the most first, 200 kinds at most.
+	LettersBy []*PreviewedLetters `protobuf:"bytes,11,rep,name=letters_by,json=lettersBy,proto3" json:"letters_by,omitempty"`
+	// Who answers.
+	Answers       []*Answer `protobuf:"bytes,12,rep,name=answers,proto3" json:"answers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewResponse) Reset() {
+	*x = PreviewResponse{}
+	mi := &file_admin_v1_tap_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewResponse) ProtoMessage() {}
+
+func (x *PreviewResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_tap_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewResponse.ProtoReflect.Descriptor instead.
+func (*PreviewResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_tap_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PreviewResponse) GetRecords() int64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *PreviewResponse) GetPartitions() int32 {
+	if x != nil {
+		return x.Partitions
+	}
+	return 0
+}
+
+func (x *PreviewResponse) GetOffsets() int64 {
+	if x != nil {
+		return x.Offsets
+	}
+	return 0
+}
+
+func (x *PreviewResponse) GetEnded() string {
+	if x != nil {
+		return x.Ended
+	}
+	return ""
+}
+
+func (x *PreviewResponse) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *PreviewResponse) GetDeadLetters() int64 {
+	if x != nil {
+		return x.DeadLetters
+	}
+	return 0
+}
+
+func (x *PreviewResponse) GetIgnored() int64 {
+	if x != nil {
+		return x.Ignored
+	}
+	return 0
+}
+
+func (x *PreviewResponse) GetTombstones() int64 {
+	if x != nil {
+		return x.Tombstones
+	}
+	return 0
+}
+
+func (x *PreviewResponse) GetGrown() bool {
+	if x != nil {
+		return x.Grown
+	}
+	return false
+}
+
+func (x *PreviewResponse) GetRowsBy() []*PreviewedRows {
+	if x != nil {
+		return x.RowsBy
+	}
+	return nil
+}
+
+func (x *PreviewResponse) GetLettersBy() []*PreviewedLetters {
+	if x != nil {
+		return x.LettersBy
+	}
+	return nil
+}
+
+func (x *PreviewResponse) GetAnswers() []*Answer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+// PreviewedRows are rows of one table that one contract makes of one type.
+type PreviewedRows struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Table.
+	Table string `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
+	// Contract.
+	Contract string `protobuf:"bytes,2,opt,name=contract,proto3" json:"contract,omitempty"`
+	// What the records say they are.
+	Type string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	// Rows.
+	Rows int64 `protobuf:"varint,4,opt,name=rows,proto3" json:"rows,omitempty"`
+	// Bytes that they take.
+	Bytes         int64 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewedRows) Reset() {
+	*x = PreviewedRows{}
+	mi := &file_admin_v1_tap_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewedRows) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewedRows) ProtoMessage() {}
+
+func (x *PreviewedRows) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_tap_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewedRows.ProtoReflect.Descriptor instead.
+func (*PreviewedRows) Descriptor() ([]byte, []int) {
+	return file_admin_v1_tap_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PreviewedRows) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+func (x *PreviewedRows) GetContract() string {
+	if x != nil {
+		return x.Contract
+	}
+	return ""
+}
+
+func (x *PreviewedRows) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *PreviewedRows) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *PreviewedRows) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+// PreviewedLetters are dead letters of one kind.
+type PreviewedLetters struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Reason: undecodable, unknown_type or refused.
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Contract; empty: none takes them.
+	Contract string `protobuf:"bytes,2,opt,name=contract,proto3" json:"contract,omitempty"`
+	// What the records say they are.
+	Type string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	// Path of the value at fault.
+	Field string `protobuf:"bytes,4,opt,name=field,proto3" json:"field,omitempty"`
+	// Dead letters.
+	Letters int64 `protobuf:"varint,5,opt,name=letters,proto3" json:"letters,omitempty"`
+	// What is said of the first one.
+	Error string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	// Kafka partition of the first one.
+	Partition int32 `protobuf:"varint,7,opt,name=partition,proto3" json:"partition,omitempty"`
+	// Kafka offset of the first one.
+	Offset        int64 `protobuf:"varint,8,opt,name=offset,proto3" json:"offset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewedLetters) Reset() {
+	*x = PreviewedLetters{}
+	mi := &file_admin_v1_tap_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewedLetters) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewedLetters) ProtoMessage() {}
+
+func (x *PreviewedLetters) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_tap_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewedLetters.ProtoReflect.Descriptor instead.
+func (*PreviewedLetters) Descriptor() ([]byte, []int) {
+	return file_admin_v1_tap_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PreviewedLetters) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PreviewedLetters) GetContract() string {
+	if x != nil {
+		return x.Contract
+	}
+	return ""
+}
+
+func (x *PreviewedLetters) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *PreviewedLetters) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *PreviewedLetters) GetLetters() int64 {
+	if x != nil {
+		return x.Letters
+	}
+	return 0
+}
+
+func (x *PreviewedLetters) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *PreviewedLetters) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *PreviewedLetters) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
 var File_admin_v1_tap_proto protoreflect.FileDescriptor
 
 const file_admin_v1_tap_proto_rawDesc = "" +
@@ -1148,7 +1539,44 @@ const file_admin_v1_tap_proto_rawDesc = "" +
 	"\x06stream\x18\x02 \x01(\tR\x06stream\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x12\n" +
 	"\x04rows\x18\x04 \x01(\x05R\x04rows\x12\x18\n" +
-	"\arefused\x18\x05 \x01(\x05R\arefused*i\n" +
+	"\arefused\x18\x05 \x01(\x05R\arefused\"@\n" +
+	"\x0ePreviewRequest\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x18\n" +
+	"\arecords\x18\x02 \x01(\x05R\arecords\"\x9b\x03\n" +
+	"\x0fPreviewResponse\x12\x18\n" +
+	"\arecords\x18\x01 \x01(\x03R\arecords\x12\x1e\n" +
+	"\n" +
+	"partitions\x18\x02 \x01(\x05R\n" +
+	"partitions\x12\x18\n" +
+	"\aoffsets\x18\x03 \x01(\x03R\aoffsets\x12\x14\n" +
+	"\x05ended\x18\x04 \x01(\tR\x05ended\x12\x12\n" +
+	"\x04rows\x18\x05 \x01(\x03R\x04rows\x12!\n" +
+	"\fdead_letters\x18\x06 \x01(\x03R\vdeadLetters\x12\x18\n" +
+	"\aignored\x18\a \x01(\x03R\aignored\x12\x1e\n" +
+	"\n" +
+	"tombstones\x18\b \x01(\x03R\n" +
+	"tombstones\x12\x14\n" +
+	"\x05grown\x18\t \x01(\bR\x05grown\x120\n" +
+	"\arows_by\x18\n" +
+	" \x03(\v2\x17.admin.v1.PreviewedRowsR\x06rowsBy\x129\n" +
+	"\n" +
+	"letters_by\x18\v \x03(\v2\x1a.admin.v1.PreviewedLettersR\tlettersBy\x12*\n" +
+	"\aanswers\x18\f \x03(\v2\x10.admin.v1.AnswerR\aanswers\"\x7f\n" +
+	"\rPreviewedRows\x12\x14\n" +
+	"\x05table\x18\x01 \x01(\tR\x05table\x12\x1a\n" +
+	"\bcontract\x18\x02 \x01(\tR\bcontract\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12\x12\n" +
+	"\x04rows\x18\x04 \x01(\x03R\x04rows\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x03R\x05bytes\"\xd6\x01\n" +
+	"\x10PreviewedLetters\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x1a\n" +
+	"\bcontract\x18\x02 \x01(\tR\bcontract\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12\x14\n" +
+	"\x05field\x18\x04 \x01(\tR\x05field\x12\x18\n" +
+	"\aletters\x18\x05 \x01(\x03R\aletters\x12\x14\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\x12\x1c\n" +
+	"\tpartition\x18\a \x01(\x05R\tpartition\x12\x16\n" +
+	"\x06offset\x18\b \x01(\x03R\x06offset*i\n" +
 	"\x05Point\x12\x15\n" +
 	"\x11POINT_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPOINT_RECORD\x10\x01\x12\r\n" +
@@ -1160,10 +1588,11 @@ const file_admin_v1_tap_proto_rawDesc = "" +
 	"\rPLACE_SETTLED\x10\x01\x12\x10\n" +
 	"\fPLACE_WINDOW\x10\x02\x12\x10\n" +
 	"\fPLACE_BEFORE\x10\x03\x12\x10\n" +
-	"\fPLACE_BEYOND\x10\x042\x85\x01\n" +
+	"\fPLACE_BEYOND\x10\x042\xc5\x01\n" +
 	"\rRecordService\x124\n" +
 	"\x03Tap\x12\x14.admin.v1.TapRequest\x1a\x15.admin.v1.TapResponse0\x01\x12>\n" +
-	"\aExplain\x12\x18.admin.v1.ExplainRequest\x1a\x19.admin.v1.ExplainResponseB8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
+	"\aExplain\x12\x18.admin.v1.ExplainRequest\x1a\x19.admin.v1.ExplainResponse\x12>\n" +
+	"\aPreview\x12\x18.admin.v1.PreviewRequest\x1a\x19.admin.v1.PreviewResponseB8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_admin_v1_tap_proto_rawDescOnce sync.Once
@@ -1178,7 +1607,7 @@ func file_admin_v1_tap_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_v1_tap_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_admin_v1_tap_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_admin_v1_tap_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_admin_v1_tap_proto_goTypes = []any{
 	(Point)(0),                    // 0: admin.v1.Point
 	(Place)(0),                    // 1: admin.v1.Place
@@ -1191,37 +1620,46 @@ var file_admin_v1_tap_proto_goTypes = []any{
 	(*Batch)(nil),                 // 8: admin.v1.Batch
 	(*WrittenBatch)(nil),          // 9: admin.v1.WrittenBatch
 	(*WrittenBlock)(nil),          // 10: admin.v1.WrittenBlock
-	nil,                           // 11: admin.v1.Sample.HeadersEntry
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
-	(*Answer)(nil),                // 13: admin.v1.Answer
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*Lane)(nil),                  // 15: admin.v1.Lane
+	(*PreviewRequest)(nil),        // 11: admin.v1.PreviewRequest
+	(*PreviewResponse)(nil),       // 12: admin.v1.PreviewResponse
+	(*PreviewedRows)(nil),         // 13: admin.v1.PreviewedRows
+	(*PreviewedLetters)(nil),      // 14: admin.v1.PreviewedLetters
+	nil,                           // 15: admin.v1.Sample.HeadersEntry
+	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
+	(*Answer)(nil),                // 17: admin.v1.Answer
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*Lane)(nil),                  // 19: admin.v1.Lane
 }
 var file_admin_v1_tap_proto_depIdxs = []int32{
 	0,  // 0: admin.v1.TapRequest.at:type_name -> admin.v1.Point
-	12, // 1: admin.v1.TapRequest.for:type_name -> google.protobuf.Duration
-	13, // 2: admin.v1.TapResponse.answer:type_name -> admin.v1.Answer
+	16, // 1: admin.v1.TapRequest.for:type_name -> google.protobuf.Duration
+	17, // 2: admin.v1.TapResponse.answer:type_name -> admin.v1.Answer
 	4,  // 3: admin.v1.TapResponse.sample:type_name -> admin.v1.Sample
 	5,  // 4: admin.v1.TapResponse.counts:type_name -> admin.v1.TapCounts
-	14, // 5: admin.v1.Sample.time:type_name -> google.protobuf.Timestamp
-	11, // 6: admin.v1.Sample.headers:type_name -> admin.v1.Sample.HeadersEntry
+	18, // 5: admin.v1.Sample.time:type_name -> google.protobuf.Timestamp
+	15, // 6: admin.v1.Sample.headers:type_name -> admin.v1.Sample.HeadersEntry
 	1,  // 7: admin.v1.ExplainResponse.place:type_name -> admin.v1.Place
-	15, // 8: admin.v1.ExplainResponse.lane:type_name -> admin.v1.Lane
+	19, // 8: admin.v1.ExplainResponse.lane:type_name -> admin.v1.Lane
 	8,  // 9: admin.v1.ExplainResponse.batch:type_name -> admin.v1.Batch
 	9,  // 10: admin.v1.ExplainResponse.written:type_name -> admin.v1.WrittenBatch
-	13, // 11: admin.v1.ExplainResponse.answers:type_name -> admin.v1.Answer
-	14, // 12: admin.v1.Batch.sent:type_name -> google.protobuf.Timestamp
-	14, // 13: admin.v1.Batch.settled:type_name -> google.protobuf.Timestamp
+	17, // 11: admin.v1.ExplainResponse.answers:type_name -> admin.v1.Answer
+	18, // 12: admin.v1.Batch.sent:type_name -> google.protobuf.Timestamp
+	18, // 13: admin.v1.Batch.settled:type_name -> google.protobuf.Timestamp
 	10, // 14: admin.v1.WrittenBatch.blocks:type_name -> admin.v1.WrittenBlock
-	2,  // 15: admin.v1.RecordService.Tap:input_type -> admin.v1.TapRequest
-	6,  // 16: admin.v1.RecordService.Explain:input_type -> admin.v1.ExplainRequest
-	3,  // 17: admin.v1.RecordService.Tap:output_type -> admin.v1.TapResponse
-	7,  // 18: admin.v1.RecordService.Explain:output_type -> admin.v1.ExplainResponse
-	17, // [17:19] is the sub-list for method output_type
-	15, // [15:17] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	13, // 15: admin.v1.PreviewResponse.rows_by:type_name -> admin.v1.PreviewedRows
+	14, // 16: admin.v1.PreviewResponse.letters_by:type_name -> admin.v1.PreviewedLetters
+	17, // 17: admin.v1.PreviewResponse.answers:type_name -> admin.v1.Answer
+	2,  // 18: admin.v1.RecordService.Tap:input_type -> admin.v1.TapRequest
+	6,  // 19: admin.v1.RecordService.Explain:input_type -> admin.v1.ExplainRequest
+	11, // 20: admin.v1.RecordService.Preview:input_type -> admin.v1.PreviewRequest
+	3,  // 21: admin.v1.RecordService.Tap:output_type -> admin.v1.TapResponse
+	7,  // 22: admin.v1.RecordService.Explain:output_type -> admin.v1.ExplainResponse
+	12, // 23: admin.v1.RecordService.Preview:output_type -> admin.v1.PreviewResponse
+	21, // [21:24] is the sub-list for method output_type
+	18, // [18:21] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_tap_proto_init() }
@@ -1242,7 +1680,7 @@ func file_admin_v1_tap_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_tap_proto_rawDesc), len(file_admin_v1_tap_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	RecordService_Tap_FullMethodName     = "/admin.v1.RecordService/Tap"
 	RecordService_Explain_FullMethodName = "/admin.v1.RecordService/Explain"
+	RecordService_Preview_FullMethodName = "/admin.v1.RecordService/Preview"
 )
 
 // RecordServiceClient is the client API for RecordService service.
@@ -42,6 +43,11 @@ type RecordServiceClient interface {
 	// Explain says what became of the record at one offset, as far as its lane remembers: the last 64 batches. It needs
 	// the right `viewer` and shows nothing of the record's contents.
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
+	// Preview reads the newest records of a topic, and says what would become of them by the contracts that the
+	// configuration file of the asked ingest has now: what a reload would load. It sends and commits nothing, joins no
+	// group, and takes ten seconds at most. It takes the right `payload`, for errors show what records contain. One at a
+	// time: RESOURCE_EXHAUSTED while there is another. `ingest contracts test --topic` does the same where it runs.
+	Preview(ctx context.Context, in *PreviewRequest, opts ...grpc.CallOption) (*PreviewResponse, error)
 }
 
 type recordServiceClient struct {
@@ -81,6 +87,16 @@ func (c *recordServiceClient) Explain(ctx context.Context, in *ExplainRequest, o
 	return out, nil
 }
 
+func (c *recordServiceClient) Preview(ctx context.Context, in *PreviewRequest, opts ...grpc.CallOption) (*PreviewResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewResponse)
+	err := c.cc.Invoke(ctx, RecordService_Preview_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RecordServiceServer is the server API for RecordService service.
 // All implementations must embed UnimplementedRecordServiceServer
 // for forward compatibility.
@@ -97,6 +113,11 @@ type RecordServiceServer interface {
 	// Explain says what became of the record at one offset, as far as its lane remembers: the last 64 batches. It needs
 	// the right `viewer` and shows nothing of the record's contents.
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
+	// Preview reads the newest records of a topic, and says what would become of them by the contracts that the
+	// configuration file of the asked ingest has now: what a reload would load. It sends and commits nothing, joins no
+	// group, and takes ten seconds at most. It takes the right `payload`, for errors show what records contain. One at a
+	// time: RESOURCE_EXHAUSTED while there is another. `ingest contracts test --topic` does the same where it runs.
+	Preview(context.Context, *PreviewRequest) (*PreviewResponse, error)
 	mustEmbedUnimplementedRecordServiceServer()
 }
 
@@ -112,6 +133,9 @@ func (UnimplementedRecordServiceServer) Tap(*TapRequest, grpc.ServerStreamingSer
 }
 func (UnimplementedRecordServiceServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
+}
+func (UnimplementedRecordServiceServer) Preview(context.Context, *PreviewRequest) (*PreviewResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Preview not implemented")
 }
 func (UnimplementedRecordServiceServer) mustEmbedUnimplementedRecordServiceServer() {}
 func (UnimplementedRecordServiceServer) testEmbeddedByValue()                       {}
@@ -163,6 +187,24 @@ func _RecordService_Explain_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecordService_Preview_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecordServiceServer).Preview(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecordService_Preview_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecordServiceServer).Preview(ctx, req.(*PreviewRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RecordService_ServiceDesc is the grpc.ServiceDesc for RecordService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -173,6 +215,10 @@ var RecordService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Explain",
 			Handler:    _RecordService_Explain_Handler,
+		},
+		{
+			MethodName: "Preview",
+			Handler:    _RecordService_Preview_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -25,6 +25,7 @@ type commands struct {
 	Reload      reloadCmd       `cmd:"" help:"Have all ingests read their contracts again while they run."`
 	Skip        skipCmd         `cmd:"" help:"Have one record become a dead letter in place of a row."`
 	Replay      replayTopicCmd  `cmd:"" help:"Read a part of a topic once more, into other tables, beside the group."`
+	Replays     replaysCmd      `cmd:"" help:"Show the replays of the fleet and how far they are, or stop one that an ingest runs."`
 	Tap         tapCmd          `cmd:"" help:"Show records as they pass, by a filter: as they come, as rows, as BigQuery refuses them, as dead letters."`
 	Explain     explainCmd      `cmd:"" help:"Follow one offset: its contract, row, batch and write stream; its dead letter; or where it waits."`
 	DeadLetters deadLettersCmd  `cmd:"" help:"List, show and replay the records that did not become rows."`

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/waybill-data/waybill/pkg/cli"
@@ -18,13 +19,17 @@ type contractsCmd struct {
 	Diff  contractsDiffCmd  `cmd:"" help:"Compare the tables with the rows that are to go to them. Changes nothing."`
 }
 
-type contractsListCmd struct{ service.File }
+type contractsListCmd struct {
+	service.File
+	Output string `short:"o" enum:"text,json" default:"text" help:"text or json."`
+}
 
 // Help is shown below the flags.
 func (contractsListCmd) Help() string {
 	return `Examples:
   ingest contracts list
   ingest contracts list -c staging.yaml
+  ingest contracts list -o json
 
 Exit status: 0 they compile, 1 one does not, with every problem, 2 wrong usage.`
 }
@@ -36,6 +41,9 @@ func (c *contractsListCmd) Run(ctx context.Context, std cli.Streams) error {
 		return err
 	}
 	defer contracts.Close()
+	if c.Output == "json" {
+		return printJSON(std.Out, contractsForMachines(contracts.List()))
+	}
 	t := newTable(std.Out, terminal.Width(std.Out), nil, "topic", "contract", "types", "format", "schema", "table",
 		"policies")
 	t.folds = true
@@ -44,6 +52,37 @@ func (c *contractsListCmd) Run(ctx context.Context, std cli.Streams) error {
 	}
 	t.flush()
 	return nil
+}
+
+// listedContract is a contract for machines.
+type listedContract struct {
+	Topic        string   `json:"topic,omitempty"`
+	TopicPattern string   `json:"topic_pattern,omitempty"`
+	Contract     string   `json:"contract"`
+	Types        []string `json:"types"`
+	Ignore       []string `json:"ignore"`
+	Format       string   `json:"format"`
+	Framing      string   `json:"framing"`
+	Schema       string   `json:"schema"`
+	Table        string   `json:"table"`
+	UnknownTable string   `json:"unknown_table,omitempty"`
+	Policies     string   `json:"policies"`
+}
+
+func contractsForMachines(all []ingest.Contract) (out struct {
+	Contracts []listedContract `json:"contracts"`
+},
+) {
+	out.Contracts = []listedContract{}
+	for i := range all {
+		e := &all[i]
+		out.Contracts = append(out.Contracts, listedContract{
+			Topic: e.Topic, TopicPattern: e.TopicPattern, Contract: e.Name, Types: slices.Concat([]string{}, e.Types),
+			Ignore: slices.Concat([]string{}, e.Ignore), Format: e.Format, Framing: e.Framing, Schema: schema(e),
+			Table: e.Table, UnknownTable: e.UnknownTable, Policies: policies(e),
+		})
+	}
+	return out
 }
 
 // openContracts opens the contracts of a configuration file.

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/service"
@@ -18,6 +21,7 @@ type contractsDiffCmd struct {
 	service.File
 	Timeout time.Duration `default:"30s" help:"How long to wait for the writer (${default})."`
 	Extra   bool          `help:"Also show columns that only the table has; they stay null."`
+	Output  string        `short:"o" enum:"text,json" default:"text" help:"text or json."`
 }
 
 // Help is shown below the flags.
@@ -27,7 +31,8 @@ Exit status 0: every lane will run; 1: the rows of some table would be refused.
 
 Examples:
   ingest contracts diff
-  ingest contracts diff -c staging.yaml --extra`
+  ingest contracts diff -c staging.yaml --extra
+  ingest contracts diff -o json`
 }
 
 // Run compares.
@@ -43,10 +48,41 @@ func (c *contractsDiffCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	if c.Output == "json" {
+		refused, err := diffJSON(std.Out, diffs)
+		if err == nil && refused {
+			err = cli.ErrFailed
+		}
+		return err
+	}
 	if c.print(std.Out, diffs) {
 		return cli.ErrFailed
 	}
 	return nil
+}
+
+// diffLine is the comparison of a table with a contract as JSON; what differs is as the lane protocol has it.
+type diffLine struct {
+	Contract string          `json:"contract"`
+	Verdict  ingest.Verdict  `json:"verdict"`
+	Diff     json.RawMessage `json:"diff"`
+}
+
+// diffJSON prints comparisons, and reports whether any table is refused.
+func diffJSON(out io.Writer, diffs []ingest.TableDiff) (refused bool, err error) {
+	lines := []diffLine{}
+	for i := range diffs {
+		d := &diffs[i]
+		text, err := protojson.Marshal(d.Diff)
+		if err != nil {
+			return false, err
+		}
+		lines = append(lines, diffLine{d.Contract.Name, d.Verdict(), text})
+		refused = refused || d.Verdict() == ingest.VerdictRefused
+	}
+	return refused, printJSON(out, struct {
+		Tables []diffLine `json:"tables"`
+	}{lines})
 }
 
 // print prints the tables, then the columns of those that differ, and reports whether any is refused.

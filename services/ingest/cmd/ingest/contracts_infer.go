@@ -36,8 +36,8 @@ registry, anything else as it is. Says which types and fields there are and how 
 writes a contract and a schema that take all of these records. No group is joined and nothing is committed. Of the
 configuration only the connections count.
 
-Kinds that clash become a JSON column; what cannot be a column stays in _extra. Then look at the contract: the table,
-event_id and event_time are for people to choose.
+Kinds that clash become a JSON column, and a field that cannot name a column gets another name. Then look at the
+contract: the table, event_id and event_time are for people to choose.
 Exit status 0: every record would become a row; 1: some would not.
 
 Examples:

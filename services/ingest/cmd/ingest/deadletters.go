@@ -11,6 +11,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/service"
+	"github.com/waybill-data/waybill/pkg/steering"
 	"github.com/waybill-data/waybill/services/ingest"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 )
@@ -122,25 +123,9 @@ const showEvery = 2 * time.Second
 type moment struct{ time.Time }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (m *moment) UnmarshalText(text []byte) error {
-	s := string(text)
-	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", time.RFC3339Nano} {
-		if t, err := time.Parse(layout, s); err == nil {
-			m.Time = t
-			return nil
-		}
-	}
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			m.Time = time.Now().Add(-time.Duration(n) * 24 * time.Hour)
-			return nil
-		}
-	}
-	if ago, err := time.ParseDuration(s); err == nil && ago >= 0 {
-		m.Time = time.Now().Add(-ago)
-		return nil
-	}
-	return fmt.Errorf("%q is no time: write 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, as 90m, 2h or 7d", s)
+func (m *moment) UnmarshalText(text []byte) (err error) {
+	m.Time, err = steering.Moment(string(text))
+	return err
 }
 
 // plural counts things.

@@ -24,7 +24,9 @@ const listed = 50
 type listCmd struct {
 	chosen
 	Pending bool `help:"Only letters whose records have not been replayed."`
-	JSON    bool `name:"json" help:"One JSON object a line, for machines; without a summary."`
+	JSON    bool `name:"json" help:"The same as -o json."`
+
+	Output string `short:"o" enum:"text,json" default:"text" help:"text, or json: one object a line, without a summary."`
 }
 
 // Help is shown below the flags.
@@ -32,7 +34,7 @@ func (listCmd) Help() string {
 	return `Examples:
   ingest dead-letters list                                   # the first 50, and a summary of all
   ingest dead-letters list --since 2h --reason undecodable
-  ingest dead-letters list --pending --all --json | jq .error
+  ingest dead-letters list --pending --all -o json | jq .error
 
 Exit status: 0 listed, also where there are none, 1 they cannot be read, 2 wrong usage.`
 }
@@ -45,7 +47,7 @@ func (c *listCmd) Run(ctx context.Context, std cli.Streams) error {
 	}
 	defer letters.Close()
 	selection.Pending = c.Pending
-	if c.JSON {
+	if c.JSON || c.Output == "json" {
 		return c.lines(ctx, letters, selection, std.Out)
 	}
 	limit := listed

@@ -15,6 +15,7 @@ type replayCmd struct {
 	DryRun    bool   `help:"Say what would be replayed, and produce nothing."`
 	Check     bool   `default:"true" negatable:"" help:"Try the contract first and skip records that would only become dead letters again (on)."`
 	Timestamp string `enum:"original,now" default:"original" help:"The records' timestamps: original, or now (${default})."`
+	Output    string `short:"o" enum:"text,json" default:"text" help:"text or json."`
 }
 
 // Help is shown below the flags.
@@ -27,6 +28,7 @@ Examples:
   ingest dead-letters replay --all --dry-run
   ingest dead-letters replay --contract order --since 2026-01-31
   ingest dead-letters replay orders/3/125 orders/3/127
+  ingest dead-letters replay --all --dry-run -o json
 
 Exit status: 0 all that were chosen are replayed, 1 some are not, 2 wrong usage.`
 }
@@ -61,7 +63,13 @@ func (c *replayCmd) Run(ctx context.Context, std cli.Streams) error {
 		},
 		Retry: func(err error) { fmt.Fprintf(std.Err, "%v; trying again, nothing is repeated\n", err) },
 	})
-	c.print(std, result, err != nil)
+	if c.Output == "json" {
+		if wrong := printJSON(std.Out, replayedLine(&result, c.DryRun, err == nil)); wrong != nil {
+			return wrong
+		}
+	} else {
+		c.print(std, result, err != nil)
+	}
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, "what was replayed is marked: run the command again for the rest")
 	}
@@ -69,6 +77,36 @@ func (c *replayCmd) Run(ctx context.Context, std cli.Streams) error {
 		return cli.ErrFailed
 	}
 	return nil
+}
+
+// lettersLine is a replay of dead letters as JSON.
+type lettersLine struct {
+	DryRun   bool          `json:"dry_run"`
+	Finished bool          `json:"finished"`
+	Selected int           `json:"selected"`
+	Produced int           `json:"produced"`
+	Already  int           `json:"already"`
+	More     bool          `json:"more"`
+	Skipped  []skippedLine `json:"skipped"`
+}
+
+type skippedLine struct {
+	Cause  string `json:"cause"`
+	Remedy string `json:"remedy"`
+	Count  int    `json:"count"`
+	First  string `json:"first"`
+	Detail string `json:"detail"`
+}
+
+func replayedLine(r *deadletter.Replayed, dry, finished bool) lettersLine {
+	out := lettersLine{
+		DryRun: dry, Finished: finished, Selected: r.Selected, Produced: r.Produced, Already: r.Already, More: r.More,
+		Skipped: []skippedLine{},
+	}
+	for _, s := range r.Skipped {
+		out.Skipped = append(out.Skipped, skippedLine{s.Cause, s.Remedy, s.Count, s.First.String(), s.Detail})
+	}
+	return out
 }
 
 func (c *replayCmd) print(std cli.Streams, r deadletter.Replayed, broken bool) {

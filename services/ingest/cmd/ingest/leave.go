@@ -17,6 +17,7 @@ const leaveWithin = 30 * time.Second
 type leaveCmd struct {
 	service.File
 	Members []string `arg:"" optional:"" name:"member" help:"Names of members, as in their kafka.instance_id (default: that of the configuration)."`
+	Output  string   `short:"o" enum:"text,json" default:"text" help:"text or json."`
 }
 
 // Help is shown below the flags.
@@ -28,6 +29,7 @@ that runs loses its lanes for a moment and joins again. Members without a name l
 Examples:
   ingest leave ingest-3
   ingest leave ingest-3 ingest-4
+  ingest leave ingest-3 -o json
 
 Exit status: 0 they have left, 1 one is no member, or the brokers do not answer, 2 wrong usage.`
 }
@@ -48,6 +50,7 @@ func (c *leaveCmd) Run(ctx context.Context, std cli.Streams) error {
 	ctx, cancel := context.WithTimeout(ctx, leaveWithin)
 	defer cancel()
 	var errs []error
+	left := []string{}
 	for _, m := range members {
 		switch err := ingest.Leave(ctx, &config, []string{m}); {
 		case errors.Is(err, ingest.ErrNoMember):
@@ -56,8 +59,16 @@ func (c *leaveCmd) Run(ctx context.Context, std cli.Streams) error {
 		case err != nil:
 			errs = append(errs, err)
 		default:
-			fmt.Fprintf(std.Out, "%s has left group %s; its partitions go to the others\n", m, config.Kafka.Group)
+			if left = append(left, m); c.Output == "text" {
+				fmt.Fprintf(std.Out, "%s has left group %s; its partitions go to the others\n", m, config.Kafka.Group)
+			}
 		}
+	}
+	if c.Output == "json" {
+		errs = append(errs, printJSON(std.Out, struct {
+			Group string   `json:"group"`
+			Left  []string `json:"left"`
+		}{config.Kafka.Group, left}))
 	}
 	return errors.Join(errs...)
 }

@@ -64,10 +64,5 @@ func asJSON(out io.Writer, m proto.Message) error {
 	if err != nil {
 		return err
 	}
-	pretty, err := json.MarshalIndent(json.RawMessage(compact), "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, "%s\n", pretty)
-	return err
+	return printJSON(out, json.RawMessage(compact))
 }

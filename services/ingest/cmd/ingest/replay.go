@@ -2,19 +2,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/service"
+	"github.com/waybill-data/waybill/pkg/steering"
 	"github.com/waybill-data/waybill/pkg/terminal"
 	"github.com/waybill-data/waybill/services/ingest"
 )
@@ -46,6 +45,10 @@ Examples:
   ingest replay --name fix-1 --topic orders --from 2026-11-28 --to 2026-11-29 --into orders_fixed --validate
   ingest replay --name fix-1 --topic orders --from 2026-11-28 --to 2026-11-29 --into orders_fixed --rate 20MiB
   ingest replay --name all --topic orders --partition 3 --from @0 --to @1000 --suffix _replay -o json
+  ingest replays                      # how far each is, and those that an ingest runs
+
+A process that was killed keeps its partitions for 10 s at most (kafka.session_timeout, if that is less): whoever goes
+on waits for that long.
 
 Exit status: 0 all is settled, also where records became no row; 1 refused, or not finished; 2 wrong usage.`
 }
@@ -54,35 +57,16 @@ Exit status: 0 all is settled, also where records became no row; 1 refused, or n
 type mark struct{ ingest.Mark }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (m *mark) UnmarshalText(text []byte) error {
-	if digits, ok := strings.CutPrefix(string(text), "@"); ok {
-		n, err := strconv.ParseInt(digits, 10, 64)
-		if err != nil || n < 0 {
-			return fmt.Errorf("%q is no offset: write @ and a number", text)
-		}
-		m.Offset = &n
-		return nil
-	}
-	var at moment
-	if err := at.UnmarshalText(text); err != nil {
-		return fmt.Errorf("%w; or an offset, as @125", err)
-	}
-	m.Time = at.Time
-	return nil
+func (m *mark) UnmarshalText(text []byte) (err error) {
+	m.Offset, m.Time, err = steering.Mark(string(text))
+	return err
 }
 
 // into reads --into.
 func (c *replayTopicCmd) into() (map[string]string, error) {
-	out := map[string]string{}
-	for _, text := range c.Into {
-		old, other, named := strings.Cut(text, "=")
-		if !named {
-			old, other = "", text
-		}
-		if _, twice := out[old]; twice || other == "" || named && old == "" || !named && len(c.Into) > 1 {
-			return nil, fmt.Errorf("--into: %q: write one table, or OLD=NEW for each table", text)
-		}
-		out[old] = other
+	out, err := steering.Into(c.Into)
+	if err != nil {
+		return nil, fmt.Errorf("--into: %w", err)
 	}
 	return out, nil
 }
@@ -200,17 +184,12 @@ func (c *replayTopicCmd) ended(out io.Writer, r *ingest.Replayed) {
 
 // json prints the plan, and how far it is.
 func (c *replayTopicCmd) json(out io.Writer, p *ingest.Plan, r *ingest.Replayed) error {
-	text, err := json.MarshalIndent(struct {
+	return printJSON(out, struct {
 		Group   string              `json:"group"`
 		Tables  map[string]string   `json:"tables"`
 		Ranges  any                 `json:"ranges"`
 		Remarks []string            `json:"remarks"`
 		Settled map[int32]time.Time `json:"settled"`
 		Now     *ingest.Replayed    `json:"now,omitempty"`
-	}{p.Group, p.Tables, p.Ranges, p.Remarks, p.Settled, r}, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, "%s\n", text)
-	return err
+	}{p.Group, p.Tables, p.Ranges, p.Remarks, p.Settled, r})
 }

@@ -14,6 +14,7 @@ import (
 
 type reloadCmd struct {
 	acting
+	Back bool `help:"Go back to the contracts that the last reload replaced, whatever the files say."`
 }
 
 // Help is shown below the flags.
@@ -26,6 +27,7 @@ changes the routing of a topic, or which topics are read, is refused: that takes
 Examples:
   ingest reload --validate            # what would change
   ingest reload --reason "orders gained a column"
+  ingest reload --back                # to those of before, while the files are put back
 
 Exit status: 0 done, or nothing has changed; 1 refused, with the contracts of before in use, or nobody answers; 2 wrong
 usage.`
@@ -34,7 +36,7 @@ usage.`
 // Run reloads.
 func (c *reloadCmd) Run(ctx context.Context, std cli.Streams) error {
 	return do(ctx, &c.acting, std, func(ctx context.Context, s steers) (*adminv1.ReloadContractsResponse, error) {
-		return s.ReloadContracts(ctx, &adminv1.ReloadContractsRequest{Act: c.act()})
+		return s.ReloadContracts(ctx, &adminv1.ReloadContractsRequest{Act: c.act(), Back: c.Back})
 	}, func(out io.Writer, r *adminv1.ReloadContractsResponse) {
 		t := newTable(out, terminal.Width(out), nil, "contract", "topic", "what changes")
 		t.folds = true

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
 // JSONWriter writes the values of a payload as one JSON text, whatever format they are read from: what docs/types.md
@@ -122,20 +124,14 @@ func (w *JSONWriter) String(src []byte, p, n int) (reason string) {
 	return ""
 }
 
-// isPlain reports whether a text stands in JSON as it is. It looks at eight bytes at a time: (w-1)&^w has the high bit
-// of the lowest byte that is zero.
+// isPlain reports whether a text stands in JSON as it is. It looks at eight bytes at a time.
 func isPlain(text []byte) bool {
-	const ones = 0x0101010101010101
 	var found uint64
-	odd := func(w uint64) uint64 {
-		quote, slash := w^ones*'"', w^ones*'\\'
-		return (w-ones*0x20)&^w | (quote-ones)&^quote | (slash-ones)&^slash
-	}
 	if n := len(text); n >= 8 {
 		for i := 0; i+8 < n; i += 8 {
-			found |= odd(binary.LittleEndian.Uint64(text[i:]))
+			found |= jsonscan.Stops(binary.LittleEndian.Uint64(text[i:]))
 		}
-		return (found|odd(binary.LittleEndian.Uint64(text[n-8:])))&highBits == 0
+		return found|jsonscan.Stops(binary.LittleEndian.Uint64(text[n-8:])) == 0
 	}
 	for _, c := range text {
 		if c < 0x20 || c == '"' || c == '\\' {

@@ -5,8 +5,8 @@
 //	fields := t.Fields()            // what was seen, path by path
 //	schema, columns := t.Schema()   // a JSON Schema, and what it cannot say, by path
 //
-// What a column would refuse becomes JSON, a field that cannot name a column gets another name, and what a contract cannot
-// name is left out of the schema, to be kept in `_extra`. Memory is bounded whatever the objects hold.
+// What a column would refuse becomes JSON, a field that cannot name a column gets another name, and what a contract
+// cannot name is left out of the schema, to be kept in `_extra`. Memory is bounded whatever the objects hold.
 package infer
 
 import (

@@ -27,7 +27,11 @@ type received struct {
 // around it.
 func (c *call) receive() {
 	defer c.received()
-	response, err := c.stream.Recv()
+	c.handOver(c.stream.Recv())
+}
+
+// handOver hands a response to the owner. It is none of receive's: its variables would be on the stack of the wait.
+func (c *call) handOver(response *lanev1.LaneResponse, err error) {
 	select {
 	case c.responses <- received{response, err}:
 	case <-c.ctx.Done():

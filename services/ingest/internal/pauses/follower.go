@@ -15,21 +15,21 @@ const Every = 5 * time.Second
 // pace is the least time between a read that failed and the next one.
 const pace = 250 * time.Millisecond
 
-// ErrRefused says that the words may not be read, which only an operator can change: the lanes run as if there were
+// ErrRefused says that the entries may not be read, which only an operator can change: the lanes run as if there were
 // none.
 var ErrRefused = errors.New("pauses cannot be read")
 
 // Follower keeps what it reads. Fill in the exported fields, then run it.
 type Follower struct {
-	// Read reads the words as they are kept. An error that is ErrRefused does not pass by itself.
+	// Read reads the entries as they are kept. An error that is ErrRefused does not pass by itself.
 	Read func(ctx context.Context) (map[Lane]string, error)
-	// Apply is told of new words, by one goroutine at a time.
-	Apply func(*Words)
+	// Apply is told of new entries, by one goroutine at a time.
+	Apply func(*Entries)
 	// Log is told what is wrong, once.
 	Log *slog.Logger
 
-	mu    sync.Mutex
-	words *Words
+	mu      sync.Mutex
+	entries *Entries
 	// begun is when the last read that was applied began; failed is why the last one did not.
 	begun  time.Time
 	failed error
@@ -72,26 +72,26 @@ func (f *Follower) Run(ctx context.Context) {
 func (f *Follower) look(ctx context.Context) bool {
 	begun := time.Now()
 	texts, err := f.Read(ctx)
-	var words *Words
+	var entries *Entries
 	if err == nil {
-		own := make(map[Lane]Word, len(texts))
+		own := make(map[Lane]Entry, len(texts))
 		for lane, text := range texts {
-			word, bad := Parse(text)
+			entry, bad := Parse(text)
 			if bad != nil { // somebody else's, or a later version's
 				f.say("a pause cannot be read and is left out", lane.String()+": "+bad.Error())
 				continue
 			}
-			own[lane] = word
+			own[lane] = entry
 		}
-		words = NewWords(own)
+		entries = NewEntries(own)
 	} else if ctx.Err() == nil {
 		f.say("pauses cannot be read; those known so far hold", err.Error())
 	}
 	if err == nil {
 		f.mu.Lock()
-		f.words = words
+		f.entries = entries
 		f.mu.Unlock()
-		f.Apply(words)
+		f.Apply(entries)
 	}
 	f.mu.Lock()
 	if f.failed = err; err == nil {
@@ -112,25 +112,25 @@ func (f *Follower) say(message, what string) {
 	}
 }
 
-// Words are those known now; nil before the first read.
-func (f *Follower) Words() *Words {
+// Entries are those known now; nil before the first read.
+func (f *Follower) Entries() *Entries {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.words
+	return f.entries
 }
 
 // Fresh reads now: what it returns was kept at a moment after the call, and has been applied. The error is ErrRefused,
 // or that of ctx with why nothing was read.
-func (f *Follower) Fresh(ctx context.Context) (*Words, error) {
+func (f *Follower) Fresh(ctx context.Context) (*Entries, error) {
 	since := time.Now()
 	for {
 		f.mu.Lock()
 		asked, read := f.channels()
-		words, begun, failed := f.words, f.begun, f.failed
+		entries, begun, failed := f.entries, f.begun, f.failed
 		f.mu.Unlock()
 		switch {
 		case !begun.Before(since):
-			return words, nil
+			return entries, nil
 		case errors.Is(failed, ErrRefused):
 			return nil, failed
 		}

@@ -1,9 +1,9 @@
 // Package pauses knows which lanes operators have paused. It is a core without a clock and without I/O, but for the
 // Follower, which reads what is kept again and again.
 //
-// What an operator says of a partition is one Word, kept where every member of the group sees it and a restart does not
-// lose it: as the metadata of an offset commit of a group that has no members. Each partition has one word, and the
-// newest one counts. A word about a topic is written to all its partitions, and holds for those that it gains later.
+// What an operator says of a partition is one Entry, kept where every member of the group sees it and a restart does
+// not lose it: as the metadata of an offset commit of a group that has no members. Each partition has one entry, and the
+// newest one counts. An entry about a topic is written to all its partitions, and holds for those that it gains later.
 package pauses
 
 import (
@@ -24,15 +24,15 @@ type Lane struct {
 // String is topic/partition.
 func (l Lane) String() string { return fmt.Sprintf("%s/%d", l.Topic, l.Partition) }
 
-// The scopes of a word. That of a table is ScopeTable and its name.
+// The scopes of an entry. That of a table is ScopeTable and its name.
 const (
 	ScopeLane  = "lane"
 	ScopeTopic = "topic"
 	ScopeTable = "table "
 )
 
-// Word is what an operator has said of a partition.
-type Word struct {
+// Entry is what an operator has said of a partition.
+type Entry struct {
 	// Paused: it rests until Until; else it runs.
 	Paused bool `json:"paused"`
 	// Scope is what was acted on: lane, topic, or "table NAME".
@@ -46,11 +46,11 @@ type Word struct {
 	Request string `json:"request"`
 }
 
-// prefix tells words, and their version, from other metadata.
+// prefix tells entries, and their version, from other metadata.
 const prefix = "waybill-steering-1 "
 
-// Encode is the word as metadata of an offset commit.
-func (w Word) Encode() string {
+// Encode is the entry as metadata of an offset commit.
+func (w Entry) Encode() string {
 	text, err := json.Marshal(w)
 	if err != nil {
 		panic(err) // it has strings and times alone
@@ -59,7 +59,7 @@ func (w Word) Encode() string {
 }
 
 // Parse reads what Encode wrote.
-func Parse(text string) (w Word, err error) {
+func Parse(text string) (w Entry, err error) {
 	rest, ok := strings.CutPrefix(text, prefix)
 	if !ok {
 		return w, fmt.Errorf("does not begin with %q", prefix)
@@ -70,51 +70,51 @@ func Parse(text string) (w Word, err error) {
 	return w, nil
 }
 
-// Words are those of a group. They are immutable; nil is none.
-type Words struct {
-	own map[Lane]Word
-	// wide is, by topic, the newest word that is about more than one lane.
-	wide map[string]Word
+// Entries are those of a group. They are immutable; nil is none.
+type Entries struct {
+	own map[Lane]Entry
+	// wide is, by topic, the newest entry that is about more than one lane.
+	wide map[string]Entry
 }
 
-// NewWords takes the words of partitions.
-func NewWords(own map[Lane]Word) *Words {
-	w := &Words{own: own, wide: make(map[string]Word)}
-	for lane, word := range own {
-		if last, ok := w.wide[lane.Topic]; word.Scope != ScopeLane && (!ok || word.At.After(last.At)) {
-			w.wide[lane.Topic] = word
+// NewEntries takes the entries of partitions.
+func NewEntries(own map[Lane]Entry) *Entries {
+	w := &Entries{own: own, wide: make(map[string]Entry)}
+	for lane, entry := range own {
+		if last, ok := w.wide[lane.Topic]; entry.Scope != ScopeLane && (!ok || entry.At.After(last.At)) {
+			w.wide[lane.Topic] = entry
 		}
 	}
 	return w
 }
 
 // Of is the pause of a lane at a moment; false when it is not paused.
-func (w *Words) Of(lane Lane, now time.Time) (Word, bool) {
+func (w *Entries) Of(lane Lane, now time.Time) (Entry, bool) {
 	if w == nil {
-		return Word{}, false
+		return Entry{}, false
 	}
-	word, ok := w.own[lane]
+	entry, ok := w.own[lane]
 	if !ok {
-		word, ok = w.wide[lane.Topic]
+		entry, ok = w.wide[lane.Topic]
 	}
-	return word, ok && word.Paused && now.Before(word.Until)
+	return entry, ok && entry.Paused && now.Before(entry.Until)
 }
 
-// Requested are the lanes whose word is that of an act.
-func (w *Words) Requested(request string) map[Lane]Word {
-	out := map[Lane]Word{}
+// Requested are the lanes whose entry is that of an act.
+func (w *Entries) Requested(request string) map[Lane]Entry {
+	out := map[Lane]Entry{}
 	if w != nil {
-		for lane, word := range w.own {
-			if word.Request == request {
-				out[lane] = word
+		for lane, entry := range w.own {
+			if entry.Request == request {
+				out[lane] = entry
 			}
 		}
 	}
 	return out
 }
 
-// Paused are the lanes that have a word of their own and are paused at a moment, by topic and partition.
-func (w *Words) Paused(now time.Time) []Lane {
+// Paused are the lanes that have an entry of their own and are paused at a moment, by topic and partition.
+func (w *Entries) Paused(now time.Time) []Lane {
 	var out []Lane
 	if w == nil {
 		return nil

@@ -28,7 +28,7 @@ func (c *claim) begin() (stop func()) {
 	timeout := time.Duration(m.source.config.Kafka.DrainTimeout)
 	stop = c.drain(timeout, func() {
 		m.source.metrics.overdue.Inc()
-		c.log.Error("the lane did not drain in time; what it had not committed is replayed by the next owner",
+		c.log().Error("the lane did not drain in time; what it had not committed is replayed by the next owner",
 			"drain_timeout", timeout)
 	})
 	m.source.metrics.claims.Inc()
@@ -43,7 +43,7 @@ func (c *claim) finish(stop func()) {
 	m.source.metrics.claims.Dec()
 	// What the lane handed to CommitLater and did not await.
 	if err := m.committer.flush(c.alive, c.tp); err != nil {
-		c.log.Debug("last commit", "error", err)
+		c.log().Debug("last commit", "error", err)
 	}
 	stop()
 	c.kill(lane.ErrFenced)
@@ -62,7 +62,7 @@ func (c *claim) handle() {
 // recovered ends a panic of the handler. It is to be deferred.
 func (c *claim) recovered() {
 	if r := recover(); r != nil {
-		c.log.Error("the lane panicked; its partition rests until the next rebalance", "panic", r, "stack",
+		c.log().Error("the lane panicked; its partition rests until the next rebalance", "panic", r, "stack",
 			string(debug.Stack()))
 	}
 }
@@ -70,7 +70,7 @@ func (c *claim) recovered() {
 // unserved waits for the end of a claim whose lane has ended.
 func (c *claim) unserved() {
 	m := c.membership
-	c.log.Error("the lane ended while its claim is ours; its partition rests until the claim ends")
+	c.log().Error("the lane ended while its claim is ours; its partition rests until the claim ends")
 	m.source.unserved.Add(1)
 	defer m.source.unserved.Add(-1)
 	<-c.owned.Done()

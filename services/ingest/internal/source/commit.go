@@ -19,6 +19,11 @@ type topicPartition struct {
 	partition int32
 }
 
+// named is a log that names the partition.
+func (tp topicPartition) named(log *slog.Logger) *slog.Logger {
+	return log.With("topic", tp.topic, "partition", tp.partition)
+}
+
 // handed is a pair that a lane has handed over to be committed.
 type handed struct {
 	lane.Pair

@@ -98,7 +98,8 @@ func TestListenerOfAnotherKind(t *testing.T) {
 			cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) {
 				if c.Kafka.TLS, c.Kafka.SASL = test.tls, test.sasl; name != silent {
 					// On a busy machine a handshake may take long: only of a listener that says nothing time tells.
-					c.Kafka.RequestTimeout, c.Kafka.RebalanceTimeout = config.Duration(patience), config.Duration(2*patience)
+					c.Kafka.RequestTimeout = config.Duration(patience)
+					c.Kafka.RebalanceTimeout = config.Duration(2 * patience)
 				}
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), patience)

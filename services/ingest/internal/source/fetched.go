@@ -186,7 +186,7 @@ func (k *queuedBatch) inflateAlone(tp topicPartition) (queuedBatch, error) {
 }
 
 // legacyBytes bounds what is kept of a response of messages from before Kafka 0.11: compressed ones are inflated when
-// they come. The rest is fetched again. Brokers took no messages of more than a megabyte then, unless configured otherwise.
+// they come. The rest is fetched again. Brokers took no messages of more than a megabyte then, by default.
 const (
 	legacyBytes   = 8 << 20
 	legacyMessage = 32 << 20

@@ -150,7 +150,7 @@ func (m *membership) follow(ctx context.Context) {
 }
 
 // outdated says that the leader is to plan anew: the load has changed since it was reported, or it is more than can be
-// carried. The leader gets to know soon when it is more than was reported, and else again and again, since another member may
+// carried. The leader learns soon when it is more than was reported, and else again and again, since another member may
 // have room by now. The caller holds mu.
 func (m *membership) outdated(load, capacity float64, ago time.Duration) bool {
 	over := load > assignment.Limit*capacity

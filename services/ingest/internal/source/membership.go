@@ -46,8 +46,8 @@ type membership struct {
 	session *session
 	// reported says that the leader of the generation to come has read our report.
 	reported bool
-	// reports counts those of our joins. joined is how many there were when we entered the newest generation, so that one
-	// is what its leader had, and heeded says that this leader has read it.
+	// reports counts those of our joins. joined is how many there were when we entered the newest generation, so that
+	// one is what its leader had, and heeded says that this leader has read it.
 	reports, joined int
 	heeded          bool
 	// reportedLoad is how many bytes a second were in our last report to the leader, reportedAt when that was.
@@ -127,8 +127,8 @@ func (m *membership) doubted(err error) {
 	}
 }
 
-// enter goes on in a generation, with what is assigned to us in it. reported says that the leader knew what we held when
-// it assigned; a leader that knows gives nothing of it to others before we have joined once more without it.
+// enter goes on in a generation, with what is assigned to us in it. reported says that the leader knew what we held
+// when it assigned; a leader that knows gives nothing of it to others before we have joined once more without it.
 //
 // Claims live on in the generation that follows the one in which they were ours: nobody else can have had the
 // partition. Those that are not ours any more may drain, and commit in this generation, if the leader knew; heeded
@@ -177,9 +177,9 @@ func (m *membership) enter(next member, topics map[string][]int32, reported, hee
 	return rest, lost
 }
 
-// stood says that each report of ours that a leader may have had since the newest generation began, that of the join for
-// it included, names the partition of a claim. A leader of ours withholds it then, in a generation also for which we
-// did not join: the coordinator repeats for a static member what it said last. The caller holds mu.
+// stood says that each report of ours that a leader may have had since the newest generation began, that of the join
+// for it included, names the partition of a claim. A leader of ours withholds it then, in a generation also for which
+// we did not join: the coordinator repeats for a static member what it said last. The caller holds mu.
 func (m *membership) stood(c *claim) bool { return c.named > 0 && c.named <= m.joined }
 
 // known is who a session says that we are. An expelled member without claims comes back with another id.
@@ -222,7 +222,6 @@ func (m *membership) begin(tp topicPartition) *claim {
 	m.load[pool]++
 	c := &claim{
 		tp: tp, membership: m, fetchers: m.pools[pool], done: make(chan struct{}),
-		log: m.source.log.With("topic", tp.topic, "partition", tp.partition),
 	}
 	c.owned, c.end = context.WithCancelCause(m.ctx)
 	c.alive, c.kill = context.WithCancelCause(m.ctx)

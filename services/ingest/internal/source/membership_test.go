@@ -191,8 +191,8 @@ func TestClaimBegins(t *testing.T) {
 	}
 }
 
-// A lane that ends early is a fault that is reported, with a panic where it was one, and its claim rests until it ends. One
-// that ends with its claim is none.
+// A lane that ends early is a fault that is reported, with a panic where it was one, and its claim rests until it ends.
+// One that ends with its claim is none.
 func TestALaneThatEndsEarly(t *testing.T) {
 	for name, test := range map[string]struct {
 		handler  Handler
@@ -234,8 +234,8 @@ func TestLastCommitOfAClaim(t *testing.T) {
 		var mu sync.Mutex
 		var text bytes.Buffer
 		m, _ := alone(t, waits)
+		m.source.log = slog.New(slog.NewTextHandler(&locked{&mu, &text}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		c := m.claim(t.Context(), claimed)
-		c.log = slog.New(slog.NewTextHandler(&locked{&mu, &text}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		if lost {
 			m.committer.retire(claimed, lane.ErrFenced)
 		}

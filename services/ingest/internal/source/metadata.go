@@ -28,7 +28,8 @@ func (l *leadership) address() (string, error) {
 	return "", sarama.ErrLeaderNotAvailable
 }
 
-// directory looks up who leads partitions, by way of a client of sarama's. Lookups of a topic share one request.
+// directory looks up who leads partitions, by way of a client of sarama's. Lookups of a topic share one request, and
+// after each the topic rests for a while, so that lanes that begin by the thousand share those of a large topic.
 type directory struct {
 	client sarama.Client
 	// calls are the requests under way, which know no context.
@@ -42,17 +43,25 @@ type directory struct {
 // topicView is a topic as of a request.
 type topicView struct {
 	asked      time.Time
+	rests      time.Time // until then
 	id         sarama.Uuid
 	brokers    map[int32]string
 	partitions map[int32]*sarama.PartitionMetadata
 }
 
-// lookup is a request under way. err is set when done is closed.
+// lookup is a request under way. When done is closed asked says when it was sent, and err is set.
 type lookup struct {
 	asked time.Time
 	done  chan struct{}
 	err   error
 }
+
+// A topic rests for restTimes what the last lookup took, and mostRest at most. A lookup of thousands of partitions
+// takes megabytes and tens of milliseconds, one of a few next to nothing.
+const (
+	restTimes = 4
+	mostRest  = 100 * time.Millisecond
+)
 
 func newDirectory(client sarama.Client, calls *sync.WaitGroup) *directory {
 	return &directory{
@@ -86,9 +95,13 @@ func (d *directory) topic(ctx context.Context, name string, since time.Time) (*t
 		}
 		l := d.lookups[name]
 		if l == nil {
-			l = &lookup{asked: time.Now(), done: make(chan struct{})}
+			var rest time.Duration
+			if v := d.topics[name]; v != nil {
+				rest = time.Until(v.rests)
+			}
+			l = &lookup{done: make(chan struct{})}
 			d.lookups[name] = l
-			d.calls.Go(func() { d.look(name, l) })
+			d.calls.Go(func() { d.look(name, l, rest) })
 		}
 		d.mu.Unlock()
 		select {
@@ -102,13 +115,17 @@ func (d *directory) topic(ctx context.Context, name string, since time.Time) (*t
 	}
 }
 
-// look makes a lookup's request.
-func (d *directory) look(name string, l *lookup) {
+// look makes a lookup's request after a rest.
+func (d *directory) look(name string, l *lookup, rest time.Duration) {
+	time.Sleep(rest)
+	l.asked = time.Now()
 	v, err := d.request(name)
+	answered := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if l.err = err; err == nil {
 		v.asked = l.asked
+		v.rests = answered.Add(min(restTimes*answered.Sub(l.asked), mostRest))
 		d.topics[name] = v
 	}
 	delete(d.lookups, name)

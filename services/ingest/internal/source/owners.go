@@ -61,8 +61,8 @@ type holding struct {
 	generation int32
 }
 
-// holdingOf reads what the protocol has for it, and our report: a claim of an earlier session that still drains is in the
-// report alone.
+// holdingOf reads what the protocol has for it, and our report: a claim of an earlier session that still drains is in
+// the report alone.
 func holdingOf(meta sarama.ConsumerGroupMemberMetadata) holding {
 	w := holding{holds: ownedBy(meta), generation: generationOf(meta)}
 	r, err := assignment.ParseReport(meta.UserData)

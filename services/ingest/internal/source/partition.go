@@ -21,7 +21,6 @@ type claim struct {
 	tp         topicPartition
 	membership *membership
 	fetchers   *fetchers
-	log        *slog.Logger
 	// done is closed when the lane has ended and nothing more of it will be committed.
 	done chan struct{}
 
@@ -47,6 +46,9 @@ type claim struct {
 }
 
 var _ lane.Partition = (*claim)(nil)
+
+// log names the partition. It is made where there is something to say: thousands of claims have nothing.
+func (c *claim) log() *slog.Logger { return c.tp.named(c.membership.source.log) }
 
 func (c *claim) Topic() string   { return c.tp.topic }
 func (c *claim) Number() int32   { return c.tp.partition }
@@ -164,7 +166,7 @@ func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
 		c.last.Close()
 	}
 	m := c.membership
-	r := newReader(origin{c.tp, c.topic, from}, &c.epochs, c.fetchers, m.prefetch, c.log, m.source.metrics)
+	r := newReader(origin{c.tp, c.topic, from}, &c.epochs, c.fetchers, m.prefetch, m.source.log, m.source.metrics)
 	m.readers.Go(func() { r.follow(nil) })
 	c.last = r
 	return r, nil

@@ -164,7 +164,7 @@ func (r *reader) fault(err error) {
 	text := unreadable(err)
 	r.trouble.Store(&text)
 	if first {
-		r.log.Warn("fetch failed, trying again", "error", err)
+		r.tp.named(r.log).Warn("fetch failed, trying again", "error", err)
 	}
 }
 

@@ -154,7 +154,7 @@ func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.Consume
 		select {
 		case <-gs.Context().Done():
 		case <-time.After(m.source.fenceGrace):
-			c.log.Warn("commits are fenced but the session goes on: joining the group again")
+			c.log().Warn("commits are fenced but the session goes on: joining the group again")
 		}
 	}
 	return nil

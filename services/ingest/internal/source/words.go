@@ -156,6 +156,23 @@ func (w *Words) Partitions(ctx context.Context, topic string) ([]int32, error) {
 
 // all reads the metadata of all commits of the group.
 func (o *offsets) all() (map[pauses.Lane]string, error) {
+	blocks, err := o.blocks()
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[pauses.Lane]string)
+	for topic, partitions := range blocks {
+		for p, block := range partitions {
+			if block.Err == sarama.ErrNoError && block.Metadata != "" {
+				out[pauses.Lane{Topic: topic, Partition: p}] = block.Metadata
+			}
+		}
+	}
+	return out, nil
+}
+
+// blocks reads all commits of the group, by topic and partition.
+func (o *offsets) blocks() (map[string]map[int32]*sarama.OffsetFetchResponseBlock, error) {
 	resp, err := ask(o, func(b *sarama.Broker) (*sarama.OffsetFetchResponse, error) {
 		return b.FetchOffset(sarama.NewOffsetFetchRequest(o.client.Config().Version, o.group, nil))
 	})
@@ -172,17 +189,8 @@ func (o *offsets) all() (map[pauses.Lane]string, error) {
 		}
 		return nil, code
 	}
-	blocks := resp.Blocks
 	if len(resp.Groups) > 0 {
-		blocks = resp.Groups[0].Blocks
+		return resp.Groups[0].Blocks, nil
 	}
-	out := make(map[pauses.Lane]string)
-	for topic, partitions := range blocks {
-		for p, block := range partitions {
-			if block.Err == sarama.ErrNoError && block.Metadata != "" {
-				out[pauses.Lane{Topic: topic, Partition: p}] = block.Metadata
-			}
-		}
-	}
-	return out, nil
+	return resp.Blocks, nil
 }

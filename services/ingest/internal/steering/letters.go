@@ -47,33 +47,48 @@ func (s *Server) ReplayDeadLetters(
 			return steering.NotFound("topic with a contract", topic, topics)
 		}
 	}
-	select {
-	case s.replaying <- struct{}{}:
-		defer func() { <-s.replaying }()
-	default:
-		return status.Error(codes.FailedPrecondition, "dead letters are being replayed by this ingest already: wait "+
-			"for the end of that, or end the call that asked for it")
+	name := act.GetRequestId()
+	if o := s.jobs.find(name); o != nil && r.GetDetached() && !act.GetValidateOnly() {
+		out := lettersOf(o.now())
+		out.Result = &adminv1.Result{
+			RequestId: name, Repeated: true, Summary: "dead letters: " + share(o.now()),
+			Answers: []*adminv1.Answer{s.View.Self},
+		}
+		return stream.Send(out)
+	}
+	work := ctx
+	if r.GetDetached() && !act.GetValidateOnly() {
+		work = context.WithoutCancel(ctx)
+	}
+	o, err := s.jobs.begin(work, &adminv1.Replay{
+		Name: name, DeadLetters: true, Topics: r.GetTopics(), Process: s.View.Self.GetProcess(),
+		By: steering.Actor(ctx, act), Reason: act.GetReason(),
+	})
+	if err != nil {
+		return err
 	}
 	t := &target{name: "dead letters", topics: r.GetTopics()}
 	earlier := s.earlier(ctx, act, t)
 	if !act.GetValidateOnly() {
 		s.event(ctx, "replay dead letters", act, t)
 	}
-	said := time.Now()
-	out, err := s.Letters.Replay(ctx, r, func(now *adminv1.ReplayDeadLettersResponse) {
-		if now.GetTrouble() != "" || time.Since(said) >= tellEvery {
-			said = time.Now()
-			_ = stream.Send(now) // whoever has gone has ended ctx
+	l := &letters{Server: s, act: act, request: r, target: t, job: o}
+	if r.GetDetached() && !act.GetValidateOnly() {
+		if err := s.detach(ctx, o, func(work context.Context) { _, _ = l.replay(work, ctx, nil) }); err != nil {
+			return err
 		}
-	})
+		return stream.Send(&adminv1.ReplayDeadLettersResponse{Result: &adminv1.Result{
+			RequestId: name, Earlier: earlier, Answers: []*adminv1.Answer{s.View.Self}, Changed: true,
+			Summary: "dead letters are being replayed by " + s.View.Self.GetProcess() + ", as " + name,
+		}})
+	}
+	out, err := l.replay(o.work, ctx, stream)
 	if err != nil {
 		return err
 	}
 	would := "replayed"
 	if act.GetValidateOnly() {
 		would = "would be replayed"
-	} else {
-		s.event(ctx, "dead letters are replayed", act, t, "produced", out.GetProduced(), "already", out.GetAlready())
 	}
 	out.Result = &adminv1.Result{
 		RequestId: act.GetRequestId(), Earlier: earlier, Answers: []*adminv1.Answer{s.View.Self},
@@ -82,6 +97,63 @@ func (s *Server) ReplayDeadLetters(
 			out.GetAlready(), out.GetSelected()-out.GetProduced()-out.GetAlready()),
 	}
 	return stream.Send(out)
+}
+
+// letters is one replay of dead letters.
+type letters struct {
+	*Server
+	act     *adminv1.Act
+	request *adminv1.ReplayDeadLettersRequest
+	target  *target
+	job     *job
+}
+
+// replay replays until work ends, and tells a stream, if there is one. caller is the call that asked for it.
+func (l *letters) replay(
+	work, caller context.Context, stream grpc.ServerStreamingServer[adminv1.ReplayDeadLettersResponse],
+) (*adminv1.ReplayDeadLettersResponse, error) {
+	said := time.Now()
+	out, err := l.Letters.Replay(work, l.request, func(now *adminv1.ReplayDeadLettersResponse) {
+		l.job.tell(func(r *adminv1.Replay) { showLetters(r, now) })
+		if stream != nil && (now.GetTrouble() != "" || time.Since(said) >= tellEvery) {
+			said = time.Now()
+			_ = stream.Send(now) // whoever has gone has ended the work
+		}
+	})
+	if err == nil {
+		l.job.tell(func(r *adminv1.Replay) { showLetters(r, out) })
+	}
+	l.job.end(err)
+	if l.act.GetValidateOnly() {
+		l.jobs.forget(l.job)
+	} else {
+		l.ends(l.job)
+	}
+	if stopped := l.job.refused(l.job.now().GetRows()); err != nil && stopped != nil {
+		return nil, stopped
+	}
+	if err == nil && !l.act.GetValidateOnly() {
+		l.event(caller, "dead letters are replayed", l.act, l.target, "produced", out.GetProduced(), "already",
+			out.GetAlready())
+	}
+	return out, err
+}
+
+// showLetters shows how far a replay of dead letters is.
+func showLetters(r *adminv1.Replay, now *adminv1.ReplayDeadLettersResponse) {
+	r.Settled, r.Rows, r.Waits = now.GetSelected(), now.GetProduced(), now.GetTrouble()
+	r.Faults = nil
+	for _, s := range now.GetSkipped() {
+		r.Faults = append(r.Faults, &adminv1.ReplayFault{
+			Reason: s.GetCause() + " (" + s.GetRemedy() + ")", Count: s.GetCount(),
+			First: s.GetFirst() + ": " + s.GetDetail(),
+		})
+	}
+}
+
+// lettersOf is what is shown of a replay as its response.
+func lettersOf(r *adminv1.Replay) *adminv1.ReplayDeadLettersResponse {
+	return &adminv1.ReplayDeadLettersResponse{Selected: r.GetSettled(), Produced: r.GetRows()}
 }
 
 // chooses says that a request chooses letters, or all of them by that word.

@@ -27,6 +27,28 @@ func (s *Server) passed(ctx context.Context, act *adminv1.Act) *adminv1.Act {
 // fromUs reports whether an act has come back.
 func (s *Server) fromUs(act *adminv1.Act) bool { return act.GetPassedBy() == s.View.Self.GetInstance() }
 
+// passable checks an act that is passed on to the process that it is for.
+func (s *Server) passable(a *adminv1.Act) (*adminv1.Act, error) {
+	act, err := steering.Check(a)
+	if err == nil && s.fromUs(act) {
+		err = status.Error(codes.NotFound, "it was passed on by this process")
+	}
+	return act, err
+}
+
+// laneAct checks an act upon one lane.
+func (s *Server) laneAct(r interface {
+	GetAct() *adminv1.Act
+	GetTopic() string
+},
+) (*adminv1.Act, error) {
+	act, err := s.passable(r.GetAct())
+	if err == nil && r.GetTopic() == "" {
+		err = status.Error(codes.InvalidArgument, "topic: names none")
+	}
+	return act, err
+}
+
 // said is what a process said to an act.
 type said[R any] struct {
 	peer fleetview.Peer

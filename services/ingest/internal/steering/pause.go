@@ -41,7 +41,7 @@ func (s *Server) Pause(ctx context.Context, r *adminv1.PauseRequest) (*adminv1.P
 		)
 	}
 	return steering.Once(ctx, &s.book, act, r, func() (*adminv1.PauseResponse, error) {
-		t, words, err := s.look(ctx, r.GetTarget())
+		t, entries, err := s.look(ctx, r.GetTarget())
 		if err != nil {
 			return nil, err
 		}
@@ -54,35 +54,35 @@ func (s *Server) Pause(ctx context.Context, r *adminv1.PauseRequest) (*adminv1.P
 			}
 		}
 		now := time.Now()
-		word := pauses.Word{
+		entry := pauses.Entry{
 			Paused: true, Scope: t.scope, At: now, Until: now.Add(length), By: steering.Actor(ctx, act),
 			Reason: act.GetReason(), Request: act.GetRequestId(),
 		}
-		said := words.Requested(act.GetRequestId())
+		said := entries.Requested(act.GetRequestId())
 		if len(said) > 0 { // at another ingest, or before this one was started
 			out.Result.Repeated = true
-			for _, word = range said {
+			for _, entry = range said {
 				break
 			}
 		}
 		for _, l := range t.lanes {
-			out.Lanes = append(out.Lanes, shown(l, word))
+			out.Lanes = append(out.Lanes, shown(l, entry))
 		}
 		done := "paused"
 		if act.GetValidateOnly() {
 			done = "would be paused"
 		}
 		out.Result.Summary = fmt.Sprintf("%s (%d lanes) %s until %s", t.name, len(t.lanes), done,
-			word.Until.UTC().Format(time.RFC3339))
+			entry.Until.UTC().Format(time.RFC3339))
 		if act.GetValidateOnly() || out.GetResult().GetRepeated() {
 			return out, nil
 		}
-		if err := s.keep(ctx, t.lanes, word); err != nil {
+		if err := s.keep(ctx, t.lanes, entry); err != nil {
 			return nil, err
 		}
 		out.Result.Changed = true
 		out.Result.Answers = s.tell(ctx)
-		s.event(ctx, "pause", act, t, "until", word.Until, "lanes", len(t.lanes))
+		s.event(ctx, "pause", act, t, "until", entry.Until, "lanes", len(t.lanes))
 		return out, nil
 	})
 }
@@ -94,21 +94,21 @@ func (s *Server) Resume(ctx context.Context, r *adminv1.ResumeRequest) (*adminv1
 		return nil, err
 	}
 	return steering.Once(ctx, &s.book, act, r, func() (*adminv1.ResumeResponse, error) {
-		t, words, err := s.look(ctx, r.GetTarget())
+		t, entries, err := s.look(ctx, r.GetTarget())
 		if err != nil {
 			return nil, err
 		}
 		out := &adminv1.ResumeResponse{
 			Result: &adminv1.Result{RequestId: act.GetRequestId(), Earlier: s.earlier(ctx, act, t)},
 		}
-		if len(words.Requested(act.GetRequestId())) > 0 {
+		if len(entries.Requested(act.GetRequestId())) > 0 {
 			out.Result.Repeated, out.Result.Summary = true, t.name+" resumed"
 			return out, nil
 		}
 		now := time.Now()
 		for _, l := range t.lanes {
-			if word, paused := words.Of(l, now); paused {
-				out.Lanes = append(out.Lanes, shown(l, word))
+			if entry, paused := entries.Of(l, now); paused {
+				out.Lanes = append(out.Lanes, shown(l, entry))
 			}
 		}
 		switch {
@@ -119,7 +119,7 @@ func (s *Server) Resume(ctx context.Context, r *adminv1.ResumeRequest) (*adminv1
 			out.Result.Summary = fmt.Sprintf("%s would be resumed: %d lanes are paused", t.name, len(out.GetLanes()))
 			return out, nil
 		}
-		if err := s.keep(ctx, t.lanes, pauses.Word{
+		if err := s.keep(ctx, t.lanes, pauses.Entry{
 			Scope: t.scope, At: now, By: steering.Actor(ctx, act), Reason: act.GetReason(), Request: act.GetRequestId(),
 		}); err != nil {
 			return nil, err
@@ -135,7 +135,7 @@ func (s *Server) Resume(ctx context.Context, r *adminv1.ResumeRequest) (*adminv1
 func (s *Server) ListPauses(
 	ctx context.Context, r *adminv1.ListPausesRequest,
 ) (*adminv1.ListPausesResponse, error) {
-	words, err := s.fresh(ctx)
+	entries, err := s.fresh(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -144,43 +144,43 @@ func (s *Server) ListPauses(
 		out.Answers = s.tell(ctx)
 	}
 	now := time.Now()
-	for _, l := range words.Paused(now) {
-		word, _ := words.Of(l, now)
-		out.Lanes = append(out.Lanes, shown(l, word))
+	for _, l := range entries.Paused(now) {
+		entry, _ := entries.Of(l, now)
+		out.Lanes = append(out.Lanes, shown(l, entry))
 	}
 	return out, nil
 }
 
 // look finds a target, and what is kept.
-func (s *Server) look(ctx context.Context, of *adminv1.Target) (*target, *pauses.Words, error) {
+func (s *Server) look(ctx context.Context, of *adminv1.Target) (*target, *pauses.Entries, error) {
 	t, err := s.find(ctx, of)
 	if err != nil {
 		return nil, nil, err
 	}
-	words, err := s.fresh(ctx)
-	return t, words, err
+	entries, err := s.fresh(ctx)
+	return t, entries, err
 }
 
-func (s *Server) fresh(ctx context.Context) (*pauses.Words, error) {
+func (s *Server) fresh(ctx context.Context) (*pauses.Entries, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	words, err := s.Pauses.Fresh(ctx)
+	entries, err := s.Pauses.Fresh(ctx)
 	if err != nil {
 		return nil, status.Errorf(codes.Unavailable, "pauses are kept in Kafka, which does not answer: %v", err)
 	}
-	return words, nil
+	return entries, nil
 }
 
-// keep keeps a word for lanes, and applies it here.
-func (s *Server) keep(ctx context.Context, lanes []pauses.Lane, word pauses.Word) error {
+// keep keeps an entry for lanes, and applies it here.
+func (s *Server) keep(ctx context.Context, lanes []pauses.Lane, entry pauses.Entry) error {
 	keeping, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	text := word.Encode()
-	words := make(map[pauses.Lane]string, len(lanes))
+	text := entry.Encode()
+	entries := make(map[pauses.Lane]string, len(lanes))
 	for _, l := range lanes {
-		words[l] = text
+		entries[l] = text
 	}
-	if err := s.Keep(keeping, words); err != nil {
+	if err := s.Keep(keeping, entries); err != nil {
 		return status.Errorf(
 			codes.Unavailable,
 			"the brokers did not confirm it, look at ListPauses before you try again: %v",
@@ -203,7 +203,7 @@ func (s *Server) tell(ctx context.Context) []*adminv1.Answer {
 	return answers
 }
 
-func shown(l pauses.Lane, w pauses.Word) *adminv1.PausedLane {
+func shown(l pauses.Lane, w pauses.Entry) *adminv1.PausedLane {
 	return &adminv1.PausedLane{
 		Topic: l.Topic, Partition: l.Partition, Scope: w.Scope, Since: timestamppb.New(w.At),
 		Until: timestamppb.New(w.Until), By: w.By, Reason: w.Reason, RequestId: w.Request,

@@ -18,14 +18,10 @@ import (
 
 // MoveLane implements adminv1.SteeringServiceServer.
 func (s *Server) MoveLane(ctx context.Context, r *adminv1.MoveLaneRequest) (*adminv1.MoveLaneResponse, error) {
-	act, err := steering.Check(r.GetAct())
+	act, err := s.laneAct(r)
 	switch {
 	case err != nil:
 		return nil, err
-	case s.fromUs(act):
-		return nil, status.Error(codes.NotFound, "it was passed on by this process")
-	case r.GetTopic() == "":
-		return nil, status.Error(codes.InvalidArgument, "topic: names none")
 	case r.GetWriter() == "":
 		return nil, status.Error(codes.InvalidArgument, "writer: names none")
 	}

@@ -32,6 +32,9 @@ type Reloader interface {
 	// Take takes those with a digest into use, and says how many lanes do not run with them yet. The error is that they
 	// are others by now, or that a lane is refused with them: GoBack is to be called.
 	Take(ctx context.Context, digest string) (waiting int, err error)
+	// Before is what going back would change; its digest is of the contracts in use. The error is that there is nothing
+	// to go back to, or that the tables take no rows by it.
+	Before(ctx context.Context) (*Reload, error)
 	// GoBack takes the contracts from before Take into use, if those with the digest are.
 	GoBack(ctx context.Context, digest string) error
 }
@@ -45,12 +48,10 @@ const (
 func (s *Server) ReloadContracts(
 	ctx context.Context, r *adminv1.ReloadContractsRequest,
 ) (*adminv1.ReloadContractsResponse, error) {
-	act, err := steering.Check(r.GetAct())
+	act, err := s.passable(r.GetAct())
 	switch {
 	case err != nil:
 		return nil, err
-	case s.fromUs(act):
-		return nil, status.Error(codes.NotFound, "it was passed on by this process")
 	case r.GetStep() != adminv1.ReloadStep_RELOAD_STEP_UNSPECIFIED:
 		return s.reloadStep(ctx, act, r)
 	}
@@ -59,7 +60,11 @@ func (s *Server) ReloadContracts(
 		if !act.GetLocal() {
 			all.peers = s.ingests(ctx)
 		}
-		own, err := s.Reloads.Compile(ctx)
+		compiles := s.Reloads.Compile
+		if all.back = r.GetBack(); all.back {
+			compiles = s.Reloads.Before
+		}
+		own, err := compiles(ctx)
 		if err != nil {
 			return nil, notDone(s.View.Self.GetProcess(), err)
 		}
@@ -80,6 +85,9 @@ func (s *Server) ReloadContracts(
 		case act.GetValidateOnly():
 			out.Result.Summary = what + " would change, and " + lanes(out.GetLanes()) + " open again"
 			return out, nil
+		}
+		if all.back {
+			return all.rollBack(ctx, out)
 		}
 		if err := all.take(ctx, out); err != nil {
 			return nil, err
@@ -107,7 +115,11 @@ func (s *Server) reloadStep(
 	}
 	switch r.GetStep() {
 	case adminv1.ReloadStep_RELOAD_STEP_COMPILE:
-		own, err := s.Reloads.Compile(ctx)
+		compiles := s.Reloads.Compile
+		if r.GetBack() {
+			compiles = s.Reloads.Before
+		}
+		own, err := compiles(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -133,13 +145,30 @@ type reload struct {
 	*Server
 	act   *adminv1.Act
 	peers []fleetview.Peer
+	// back: to the contracts of before.
+	back bool
+}
+
+// rollBack has all ingests go back to the contracts of before the last reload.
+func (r *reload) rollBack(
+	ctx context.Context, out *adminv1.ReloadContractsResponse,
+) (*adminv1.ReloadContractsResponse, error) {
+	said, all := r.goBack(ctx, out.GetDigest())
+	r.event(ctx, "roll contracts back", r.act, &target{name: "contracts"}, "from", out.GetDigest(), "all", all)
+	if !all {
+		return nil, status.Error(codes.Unavailable, said)
+	}
+	out.Result.Changed = true
+	out.Result.Summary = inWords(out) + " changed back, and " + lanes(out.GetLanes()) + " open again; put the files " +
+		"back as well, for an ingest that starts reads them"
+	return out, nil
 }
 
 // step has the others do a step.
 func (r *reload) step(
 	ctx context.Context, step adminv1.ReloadStep, digest string, within time.Duration,
 ) []said[*adminv1.ReloadContractsResponse] {
-	on := &adminv1.ReloadContractsRequest{Act: r.passed(ctx, r.act), Step: step, Digest: digest}
+	on := &adminv1.ReloadContractsRequest{Act: r.passed(ctx, r.act), Step: step, Digest: digest, Back: r.back}
 	return passWithin(ctx, within, r.peers,
 		func(ctx context.Context, c adminv1.SteeringServiceClient) (*adminv1.ReloadContractsResponse, error) {
 			return c.ReloadContracts(ctx, on)
@@ -158,8 +187,12 @@ func (r *reload) compile(ctx context.Context, out *adminv1.ReloadContractsRespon
 		case said.err != nil:
 			return notDone(said.peer.Address, said.err)
 		case said.r.GetDigest() != out.GetDigest():
-			return status.Errorf(codes.FailedPrecondition, "the contracts of %s are others than those of %s: bring "+
-				"the same files to all ingests. Nothing was changed", said.peer.Address, r.View.Self.GetProcess())
+			remedy := "bring the same files to all ingests"
+			if r.back {
+				remedy = "they have not loaded the same last; put the files back and reload instead"
+			}
+			return status.Errorf(codes.FailedPrecondition, "the contracts of %s are others than those of %s: %s. "+
+				"Nothing was changed", said.peer.Address, r.View.Self.GetProcess(), remedy)
 		}
 		out.Lanes += said.r.GetLanes()
 		if len(out.GetChanges()) == 0 {
@@ -200,11 +233,12 @@ func (r *reload) take(ctx context.Context, out *adminv1.ReloadContractsResponse)
 	}
 	why := strings.Join(failed, "; ")
 	r.event(ctx, "reload taken back", r.act, &target{name: "contracts"}, "digest", out.GetDigest(), "why", why)
-	return status.Errorf(status.Code(first), "%s. %s", why, r.goBack(ctx, out.GetDigest()))
+	went, _ := r.goBack(ctx, out.GetDigest())
+	return status.Errorf(status.Code(first), "%s. %s", why, went)
 }
 
-// goBack has everybody go back, and says how that went.
-func (r *reload) goBack(ctx context.Context, digest string) string {
+// goBack has everybody go back, and says how that went, and whether all have.
+func (r *reload) goBack(ctx context.Context, digest string) (went string, all bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), compiledWithin)
 	defer cancel()
 	var not []string
@@ -218,9 +252,9 @@ func (r *reload) goBack(ctx context.Context, digest string) string {
 	}
 	if len(not) > 0 {
 		return "All went back to the contracts of before but for " + strings.Join(not, ", ") + ", which did not " +
-			"answer: reload again, or start it again"
+			"answer: reload again, or start it again", false
 	}
-	return "All ingests went back to the contracts of before"
+	return "All ingests went back to the contracts of before", true
 }
 
 // notDone says who refused contracts.

@@ -40,6 +40,15 @@ func (r *reloads) Take(_ context.Context, digest string) (int, error) {
 	return r.waiting, r.takes
 }
 
+func (r *reloads) Before(context.Context) (*Reload, error) {
+	if r.before == "" {
+		return nil, status.Error(codes.FailedPrecondition, "there is nothing to go back to")
+	}
+	return &Reload{
+		Digest: r.used, Lanes: 2, Changes: []*adminv1.ContractChange{{Contract: "order", What: []string{"is gone"}}},
+	}, nil
+}
+
 func (r *reloads) GoBack(_ context.Context, digest string) error {
 	if r.back == nil && r.used == digest {
 		r.used = r.before
@@ -167,5 +176,49 @@ func TestReloadSays(t *testing.T) {
 		if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), want) {
 			t.Errorf("step %v: %v", step, err)
 		}
+	}
+}
+
+// All go back to what the last reload replaced, once; where they have loaded different ones last, or one has nothing to
+// go back to, nobody does.
+func TestRollBackIsOfAllOrNone(t *testing.T) {
+	loaded := func() *reloads { return &reloads{files: "2", used: "2", before: "1"} }
+	for name, tt := range map[string]struct {
+		all  []*reloads
+		want string // of the error; empty: all have gone back
+	}{
+		"all":            {[]*reloads{loaded(), loaded()}, ""},
+		"none before":    {[]*reloads{{used: "1"}, loaded()}, "a: there is nothing to go back to. Nothing was changed"},
+		"other has none": {[]*reloads{loaded(), {used: "2"}}, "at b: there is nothing to go back to"},
+		"other ones":     {[]*reloads{loaded(), {used: "3", before: "2"}}, "put the files back and reload instead"},
+		"one is away": {
+			[]*reloads{loaded(), {used: "2", before: "1", back: errors.New("away")}},
+			"but for at b, which did not answer",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, log := fleet(tt.all...)
+			try, err := first.ReloadContracts(t.Context(), &adminv1.ReloadContractsRequest{
+				Back: true, Act: &adminv1.Act{ValidateOnly: true},
+			})
+			if tt.want == "" && (err != nil || try.GetResult().GetChanged() || first.Reloads.(*reloads).used != "2") {
+				t.Errorf("validated: %v, %v", try, err)
+			}
+			r, err := first.ReloadContracts(t.Context(), &adminv1.ReloadContractsRequest{Back: true})
+			if tt.want == "" {
+				if err != nil || !r.GetResult().GetChanged() || !strings.Contains(log.Take(), "roll contracts back") {
+					t.Fatalf("%v, %v", r, err)
+				}
+				for i, one := range tt.all {
+					if one.used != "1" {
+						t.Errorf("ingest %d has %s", i, one.used)
+					}
+				}
+				return
+			}
+			if err == nil || !strings.Contains(status.Convert(err).Message(), tt.want) {
+				t.Fatalf("%v; want %q", err, tt.want)
+			}
+		})
 	}
 }

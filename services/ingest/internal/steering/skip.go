@@ -35,14 +35,10 @@ const (
 
 // SkipRecord implements adminv1.SteeringServiceServer.
 func (s *Server) SkipRecord(ctx context.Context, r *adminv1.SkipRecordRequest) (*adminv1.SkipRecordResponse, error) {
-	act, err := steering.Check(r.GetAct())
+	act, err := s.laneAct(r)
 	switch {
 	case err != nil:
 		return nil, err
-	case s.fromUs(act):
-		return nil, status.Error(codes.NotFound, "it was passed on by this process")
-	case r.GetTopic() == "":
-		return nil, status.Error(codes.InvalidArgument, "topic: names none")
 	case r.GetOffset() < 0:
 		return nil, status.Errorf(codes.InvalidArgument, "offset: %d is none", r.GetOffset())
 	case act.GetReason() == "":

@@ -44,19 +44,21 @@ type Server struct {
 	// Reloads reads contracts again, and Lanes are those of this ingest.
 	Reloads Reloader
 	Lanes   Lanes
-	// Letters replays dead letters.
-	Letters Letters
+	// Letters replays dead letters, and Replayer topics.
+	Letters  Letters
+	Replayer Replayer
 	// Log gets an event for each act.
 	Log *slog.Logger
 
 	book steering.Book
-	// replaying holds a token while dead letters are replayed.
-	replaying chan struct{}
+	// jobs are the replays, and queue those that Run is to run.
+	jobs  jobs
+	queue chan queued
 }
 
 // Ready readies a server whose fields are filled in.
 func (s *Server) Ready() *Server {
-	s.replaying = make(chan struct{}, 1)
+	s.queue = make(chan queued)
 	return s
 }
 

@@ -191,7 +191,7 @@ func TestAdvance(t *testing.T) {
 	}
 }
 
-// A lane lies down when nothing is under way and a stream is worth it, and says so in the next checkpoint.
+// A lane comes to rest when nothing is under way and a stream is worth it, and says so in the next checkpoint.
 func TestIdleCheckpoint(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(l *lane)

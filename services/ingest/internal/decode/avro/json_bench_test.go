@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // BenchmarkJSON writes a JSON column of a record with parts.
@@ -20,16 +21,5 @@ func BenchmarkJSON(b *testing.B) {
 	payload := []byte(long(123456789) + avroText("a product with a name") +
 		"\x06" + doubled(1.5) + doubled(2.25) + doubled(1000) + "\x00" + "\x04\x02a\x02\x02b\x04\x00" +
 		long(1772283900250000) + "\x01" + "\x02" + avroText("é \"quoted\""))
-	d := p.NewDecoder()
-	row, err := d.Append(nil, payload)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(int64(len(payload)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := d.Append(row[:0], payload); err != nil {
-			b.Fatal(err)
-		}
-	}
+	decodetest.Bench(b, p, payload)
 }

@@ -5,7 +5,9 @@ import (
 	"bufio"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"os"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -37,6 +39,37 @@ func Payload(t T, p decode.Plan) protoreflect.MessageDescriptor {
 		t.Fatal(err)
 	}
 	return file.Messages().Get(0).Fields().ByNumber(16).Message()
+}
+
+// Bench decodes one payload again and again.
+func Bench(b *testing.B, p decode.Plan, payload []byte) {
+	b.Helper()
+	d := p.NewDecoder()
+	row, err := d.Append(nil, payload)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(payload)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := d.Append(row[:0], payload); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// Faults are the fields at fault of a schema, which must have several, in their order.
+func Faults(t T, err error) string {
+	t.Helper()
+	var all decode.SchemaErrors
+	if !errors.As(err, &all) {
+		t.Fatal("no faults of a schema:", err)
+	}
+	fields := make([]string, len(all))
+	for i, e := range all {
+		fields[i] = e.Field
+	}
+	return strings.Join(fields, " ")
 }
 
 // Read reads a file of compressed JSON lines, each into a T, and fails the test when there is none.

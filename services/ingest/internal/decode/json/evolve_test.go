@@ -29,9 +29,11 @@ func TestWith(t *testing.T) {
 		"tags":{"type":"array","items":{"type":"object","properties":{"v":{"type":"number"}}}}`)
 	merged, changes := older.With(newer, "payload")
 	want := decode.Changes{
-		Added:     []string{"payload.fragile", "payload.place.zip", "payload.tags[].v"},
-		Widened:   []string{"payload.size (L)"},
-		Conflicts: []decode.Conflict{{Path: "payload.n", Have: "long", Want: "string", By: []decode.Target{decode.JSON}}},
+		Added:   []string{"payload.fragile", "payload.place.zip", "payload.tags[].v"},
+		Widened: []string{"payload.size (L)"},
+		Conflicts: []decode.Conflict{{
+			Path: "payload.n", Have: "long", Want: "string", By: []decode.Target{decode.JSON},
+		}},
 	}
 	if diff := cmp.Diff(want, changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)

@@ -1,11 +1,11 @@
 package json
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // Every field that cannot be a column is told. What is wrong with the schema by itself goes before what its columns
@@ -43,17 +43,8 @@ func TestAllThatIsWrongWithASchema(t *testing.T) {
 		_, err := Compile([]byte(c.schema), c.language, c.settings, decode.Options{
 			Contract: "c", Payload: "payload", EventID: c.id, EventTime: c.time, Columns: c.columns,
 		})
-		var all decode.SchemaErrors
-		if !errors.As(err, &all) {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		var fields []string
-		for _, e := range all {
-			fields = append(fields, e.Field)
-		}
-		if got := strings.Join(fields, " "); got != c.want {
-			t.Errorf("%s: told are %s: %v", name, got, err)
+		if got := decodetest.Faults(t, err); got != c.want {
+			t.Errorf("%s: at fault are %s: %v", name, got, err)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 const order270 = `syntax = "proto3"; package bench;
@@ -37,18 +39,7 @@ func orderPayload(t testing.TB) (protoreflect.MessageDescriptor, []byte) {
 
 func BenchmarkOrder270(b *testing.B) {
 	m, payload := orderPayload(b)
-	d := compile(b, m, Drop, options).NewDecoder()
-	row, err := d.Append(nil, payload)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(int64(len(payload)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := d.Append(row[:0], payload); err != nil {
-			b.Fatal(err)
-		}
-	}
+	decodetest.Bench(b, compile(b, m, Drop, options), payload)
 }
 
 // No payload allocates, once the decoder has met one like it: neither one that is passed through nor one that is

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 const jsonSchema = `syntax = "proto3"; import "google/protobuf/struct.proto"; import "google/protobuf/timestamp.proto";
@@ -45,16 +46,5 @@ func run(b *testing.B, p *Plan, in protoreflect.ProtoMessage) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	d := p.NewDecoder()
-	row, err := d.Append(nil, payload)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(int64(len(payload)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := d.Append(row[:0], payload); err != nil {
-			b.Fatal(err)
-		}
-	}
+	decodetest.Bench(b, p, payload)
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 func nested(number protowire.Number, body ...byte) []byte {
@@ -304,24 +305,16 @@ func TestAllThatIsWrongWithAMessage(t *testing.T) {
 		"gone": {Type: decode.Date}, "n": {Type: decode.JSON}, "d": {Type: decode.Date},
 	}
 	_, err := compileMessage(m.Messages().ByName("M"), Drop, o)
-	var all decode.SchemaErrors
-	if !errors.As(err, &all) {
-		t.Fatalf("got %v", err)
-	}
-	var fields []string
-	for _, e := range all {
-		fields = append(fields, e.Field)
-	}
-	if got := strings.Join(fields, " "); got != "payload.d payload.gone payload.n "+
+	if got := decodetest.Faults(t, err); got != "payload.d payload.gone payload.n "+
 		"payload.self payload.same payload.nothing" {
-		t.Errorf("told are %s: %v", got, err)
+		t.Errorf("at fault are %s: %v", got, err)
 	}
 	two := parse(t, `syntax = "proto2"; message M { optional string a = 1 [default = "x"]; optional string b = 2 `+
 		`[default = "y"]; optional string c = 3 [default = "1"]; }`)
 	o = options
 	o.Columns = decode.Columns{"a": {Type: decode.Numeric}, "b": {Type: decode.Numeric}, "c": {Type: decode.Numeric}}
 	_, err = compileMessage(two.Messages().Get(0), Drop, o)
-	if !errors.As(err, &all) || len(all) != 2 || all[0].Field != "payload.a" || all[1].Field != "payload.b" {
-		t.Errorf("got %v", err)
+	if got := decodetest.Faults(t, err); got != "payload.a payload.b" {
+		t.Errorf("at fault are %s: %v", got, err)
 	}
 }
