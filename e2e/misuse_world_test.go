@@ -138,9 +138,8 @@ func (m *misuse) reconfigure(from, to string) {
 func (m *misuse) deleteTable(name string) {
 	m.t.Helper()
 	address := "http://" + m.Endpoints.BigQueryREST + "/bigquery/v2/projects/sandbox/datasets/waybill/tables/" + name
-	response, _ := ask(m.ctx, m.t, http.MethodDelete, address, "")
-	if response.StatusCode/100 != 2 {
-		m.t.Fatalf("delete %s: %s", address, response.Status)
+	if r := ask(m.ctx, m.t, http.MethodDelete, address, ""); r.code/100 != 2 {
+		m.t.Fatalf("delete %s: %s", address, r.status)
 	}
 }
 

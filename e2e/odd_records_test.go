@@ -263,12 +263,12 @@ func (w *world) row(table, topic string, offset int64) string {
 		"table": {"waybill." + table}, "topic": {topic}, "partition": {"0"}, "offset": {fmt.Sprint(offset)},
 	}
 	address := "http://" + w.Endpoints.Admin + "/bigquery/row?" + query.Encode()
-	response, text := ask(w.ctx, w.t, http.MethodGet, address, "")
-	if response.StatusCode == http.StatusNotFound {
+	r := ask(w.ctx, w.t, http.MethodGet, address, "")
+	if r.code == http.StatusNotFound {
 		return ""
 	}
-	if response.StatusCode != http.StatusOK || !json.Valid([]byte(text)) {
-		w.t.Fatalf("%s: %s: %.300s", address, response.Status, text)
+	if r.code != http.StatusOK || !json.Valid([]byte(r.body)) {
+		w.t.Fatalf("%s: %s: %.300s", address, r.status, r.body)
 	}
-	return text
+	return r.body
 }

@@ -213,9 +213,9 @@ func TestTablesThatExist(t *testing.T) {
 func (w *world) bigQuery(method, path, body string) int {
 	w.t.Helper()
 	address := "http://" + w.Endpoints.BigQueryREST + "/bigquery/v2/projects/sandbox/" + path
-	response, said := ask(w.ctx, w.t, method, address, body)
-	if response.StatusCode/100 != 2 && method == http.MethodPost {
-		w.t.Logf("%s %s: %s", method, path, said)
+	r := ask(w.ctx, w.t, method, address, body)
+	if r.code/100 != 2 && method == http.MethodPost {
+		w.t.Logf("%s %s: %s", method, path, r.body)
 	}
-	return response.StatusCode
+	return r.code
 }

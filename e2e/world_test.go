@@ -241,8 +241,15 @@ func (w *world) restart(s *stack.Service) {
 	}
 }
 
-// ask makes a request and returns the response, whatever its status, and its body.
-func ask(ctx context.Context, t *testing.T, method, address, body string) (*http.Response, string) {
+// reply is a response and its body.
+type reply struct {
+	code         int
+	status, body string
+	header       http.Header
+}
+
+// ask makes a request and returns the reply, whatever its status.
+func ask(ctx context.Context, t *testing.T, method, address, body string) reply {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
 	if err != nil {
@@ -257,5 +264,5 @@ func ask(ctx context.Context, t *testing.T, method, address, body string) (*http
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, string(text)
+	return reply{response.StatusCode, response.Status, string(text), response.Header}
 }

@@ -196,7 +196,8 @@ func (r *run) all(ctx context.Context) (report Report, err error) {
 	var shares []float64
 	for _, n := range r.config.Only {
 		var share float64
-		share, err = r.measure(ctx, attacks[n-1].name, "attack", "--address="+writer.GRPC, "--number="+strconv.Itoa(n), lasts)
+		share, err = r.measure(ctx, attacks[n-1].name, "attack", "--address="+writer.GRPC, "--number="+strconv.Itoa(n),
+			lasts)
 		if err != nil {
 			break // the writer does not answer any more
 		}
