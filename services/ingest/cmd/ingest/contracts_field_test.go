@@ -114,23 +114,27 @@ func TestContractsOfTheField(t *testing.T) {
 		// What other readers of Avro were asked for: a logical type beside the type of its field, comments and a byte
 		// order mark, a precision in quotes, and names that are none by Avro's rules.
 		{
-			"logicalbeside", "", []string{`{"at":1000,"cost":"ew=="}`},
+			"logicalbeside", "",
+			[]string{`{"at":1000,"cost":"ew=="}`},
 			"warning: R.at: logicalType timestamp-millis is beside the type and not in it", 0,
 		},
 		{
 			"logicalbeside", "columns: {at: {type: TIMESTAMP, unit: ms}}",
-			[]string{`{"at":"1970-01-01 00:00:01 UTC","cost":"ew=="}`}, "R.cost: logicalType decimal is beside the type", 0,
+			[]string{`{"at":"1970-01-01 00:00:01 UTC","cost":"ew=="}`},
+			"R.cost: logicalType decimal is beside the type", 0,
 		},
 		{"commented", "", []string{`{"x":1}`}, "", 0},
 		{"j_bom", "", []string{`{"x":1}`}, "", 0},
 		{
-			"decquoted", "", []string{`{"cost":"1.23"}`},
+			"decquoted", "",
+			[]string{`{"cost":"1.23"}`},
 			`warning: R.cost: the precision "4" is in quotes; it is read as the number`, 0,
 		},
 		{"names", "", nil, `columns: {"größe": {name: gr__e}, or {skip: true}}`, 1},
 		{
 			"names", `columns: {"col ": {name: col}, größe: {name: groesse}, ".f1": {skip: true}}`,
-			[]string{`{"col":1,"groesse":2}`}, `the name "10019_Orders" is no name by Avro's rules`, 0,
+			[]string{`{"col":1,"groesse":2}`},
+			`the name "10019_Orders" is no name by Avro's rules`, 0,
 		},
 		// A payload that is one of several objects, and one with the schema beside it, as Kafka Connect's JsonConverter
 		// writes them.

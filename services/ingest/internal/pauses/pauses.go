@@ -2,8 +2,9 @@
 // Follower, which reads what is kept again and again.
 //
 // What an operator says of a partition is one Entry, kept where every member of the group sees it and a restart does
-// not lose it: as the metadata of an offset commit of a group that has no members. Each partition has one entry, and the
-// newest one counts. An entry about a topic is written to all its partitions, and holds for those that it gains later.
+// not lose it: as the metadata of an offset commit of a group that has no members. Each partition has one entry, and
+// the newest one counts. An entry about a topic is written to all its partitions, and holds for those that it gains
+// later.
 package pauses
 
 import (
