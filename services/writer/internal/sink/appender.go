@@ -33,8 +33,9 @@ type appender struct {
 	// ended is closed when the sending goroutine has returned.
 	ended chan struct{}
 
-	// delivering is held while results are handed over, which keeps them one at a time and in order.
-	delivering sync.Mutex
+	// delivering is full while results are handed over, which keeps them one at a time and in order. It is no mutex: the
+	// lane may take its time, and tests on a fake clock have time pass meanwhile.
+	delivering chan struct{}
 
 	// traveller is what the appender meets on its way to the table.
 	traveller *traveller
@@ -56,8 +57,8 @@ func (s *Sink) open(t *table, p preamble, rows int64, results func(lane.Result))
 	limit := s.bound(p.repeats)
 	a := &appender{
 		sink: s, table: t, preamble: p, results: results, ctx: ctx, cancel: cancel, log: s.log.With("stream", p.stream),
-		wake: make(chan struct{}, 1), ended: make(chan struct{}), traveller: t.weather.traveller(wayAppend),
-		queue: newQueue(rows, limit.most, p.size(), rand.Float64),
+		wake: make(chan struct{}, 1), ended: make(chan struct{}), delivering: make(chan struct{}, 1),
+		traveller: t.weather.traveller(wayAppend), queue: newQueue(rows, limit.most, p.size(), rand.Float64),
 	}
 	a.traveller.name = p.stream
 	a.queue.limit, a.queue.repeats = limit, p.repeats
@@ -278,8 +279,8 @@ func (a *appender) lost(s *seat, f *fault) {
 
 // deliver hands over the results there are.
 func (a *appender) deliver() {
-	a.delivering.Lock()
-	defer a.delivering.Unlock()
+	a.delivering <- struct{}{}
+	defer func() { <-a.delivering }()
 	for {
 		a.mu.Lock()
 		results := a.queue.results
@@ -330,7 +331,7 @@ func (a *appender) finish() {
 		a.part(s, false)
 	}
 	// A delivery under way still calls back; wait for it.
-	a.delivering.Lock()
-	defer a.delivering.Unlock()
+	a.delivering <- struct{}{}
+	defer func() { <-a.delivering }()
 	a.sink.metrics.open.Dec()
 }

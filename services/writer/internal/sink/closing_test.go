@@ -24,7 +24,7 @@ func still(t *testing.T, s *Sink, repeats bool, results func(lane.Result)) (*app
 	to := found.(*table)
 	a := &appender{
 		sink: s, table: to, preamble: preamble{repeats: repeats}, results: results, log: s.log,
-		wake:      make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), delivering: make(chan struct{}, 1),
 		traveller: to.weather.traveller(wayAppend), queue: newQueue(0, 1000, 0, func() float64 { return 0 }),
 	}
 	a.queue.repeats = repeats
