@@ -33,8 +33,8 @@ type appender struct {
 	// ended is closed when the sending goroutine has returned.
 	ended chan struct{}
 
-	// delivering is full while results are handed over, which keeps them one at a time and in order. It is no mutex: the
-	// lane may take its time, and tests on a fake clock have time pass meanwhile.
+	// delivering is full while results are handed over, which keeps them one at a time and in order. It is no mutex:
+	// the lane may take its time, and tests on a fake clock have time pass meanwhile.
 	delivering chan struct{}
 
 	// traveller is what the appender meets on its way to the table.
