@@ -302,6 +302,24 @@ func TestSteeringByHand(t *testing.T) {
 	// A record that can be skipped.
 	w.acts(&adminv1.PauseResponse{}, w.Ingests[0], "pause", "--topic", stack.StockTopic, "--for", "1h")
 	w.produce(stack.StockTopic, 100, events.Config{})
+	w.until("the end of the paused partition is known", func() error { // it is asked for every few seconds
+		var lag int64
+		for _, s := range w.Ingests {
+			lanes, err := s.Lanes(w.ctx)
+			if err != nil {
+				return err
+			}
+			for _, l := range lanes {
+				if l.Topic == stack.StockTopic && l.Partition == 0 {
+					lag = max(lag, l.Lag)
+				}
+			}
+		}
+		if lag < 4 {
+			return fmt.Errorf("its lag is %d", lag)
+		}
+		return nil
+	})
 	w.byHand("../docs/steering.md", 15, func(line, out string) {
 		if !strings.Contains(out, `"answers"`) && !strings.Contains(out, `"requestId"`) {
 			t.Errorf("%s\n%s", line, out)
