@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"io"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,7 +125,8 @@ func TestReaderAsksForWhatComes(t *testing.T) {
 		l.account().Release(int64(len(p.records)) * one)
 	}
 	cancel()
-	if diff := cmp.Diff([]bool{false, false, true}, stores); diff != "" {
-		t.Errorf("in parts (-want +got):\n%s", diff)
+	// Two parts, or three: what the owner gives back in between may be enough for two records.
+	if last := len(stores) - 1; last < 1 || slices.Index(stores, true) != last {
+		t.Errorf("in parts, with a store: %v", stores)
 	}
 }
