@@ -44,7 +44,8 @@ func TestCreationsStayUnderTheRate(t *testing.T) {
 	}
 	// A slow machine makes calls later and bunches them, but never makes more than the rate allows since the beginning.
 	// The slack is for the limiter's clock: a caller that is interrupted between reading it and its turn sets it back,
-	// for as long as a busy machine lets it wait (x/time/rate, reserveN). Calls that escaped the rate would be a hundred.
+	// for as long as a busy machine lets it wait (x/time/rate, reserveN). Calls that escaped the rate would be a
+	// hundred.
 	for i, at := range fake.created {
 		if allowed := burst + int(rate*at.Sub(start).Seconds()) + 40; i+1 > allowed {
 			t.Fatalf("%d calls within %v, at most %d are allowed", i+1, at.Sub(start), allowed)
