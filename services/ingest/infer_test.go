@@ -32,7 +32,8 @@ func inferred(values ...string) (*Inference, error) {
 // names are those of fields: of columns, of none, and some that clash.
 var names = rapid.OneOf(
 	rapid.SampledFrom([]string{
-		"id", "ID", "Id", "@timestamp", "order-id", "_EXTRA", "value", "items", "key", "created_at", "_extra", "_table_x", "_TABLE_suffix", "a b", "ä", "",
+		"id", "ID", "Id", "@timestamp", "order-id", "_EXTRA", "value", "items", "key", "created_at", "_extra",
+		"_table_x", "_TABLE_suffix", "a b", "ä", "",
 		"1a", "a-b", "a.b", "a[]",
 		"__root__", "_PARTITIONDATE", "payload", "null", strings.Repeat("long", 80), "\u0000", "\"", "type",
 	}),

@@ -205,7 +205,7 @@ func TestClaimsAcrossGenerations(t *testing.T) {
 		{"the next one has given it away", member{id: "m", generation: 6}, true, false, fresh, neither, revoked},
 		{"given away, leader without the report", member{id: "m", generation: 6}, false, false, fresh, neither, lost},
 		{"one was not synchronized between", member{id: "m", generation: 7}, true, true, fresh, neither, kept},
-		{"one lies between, leader without the report", member{id: "m", generation: 7}, false, true, fresh, neither, lost},
+		{"one between, leader without the report", member{id: "m", generation: 7}, false, true, fresh, neither, lost},
 		{"a static member may have missed one", member{"m", 7, &static}, true, true, fresh, both, lost},
 		{"it had reported before", member{"m", 7, &static}, true, true, named, both, kept},
 		{"it had reported before, and missed many", member{"m", 17, &static}, true, true, named, both, kept},

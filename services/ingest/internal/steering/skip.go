@@ -94,8 +94,8 @@ func (s *Server) skip(
 		return nil, settled()
 	case at.Position >= 0 && at.Lag >= 0 && offset >= end:
 		// Not NOT_FOUND: that says that another ingest has the lane.
-		return nil, status.Errorf(codes.FailedPrecondition, "there is no %s yet: the partition ends at offset %d",
-			t.name, end)
+		return nil, status.Errorf(codes.FailedPrecondition, "there is no %s yet: the partition ends at offset %d, "+
+			"as seen within the last seconds", t.name, end)
 	case act.GetValidateOnly():
 		out.Result.Summary = fmt.Sprintf("%s would become a dead letter once its lane is there, which is at offset %d",
 			t.name, at.Position)

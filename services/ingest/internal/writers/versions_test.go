@@ -14,7 +14,10 @@ import (
 // one is left out, unless no lane is anywhere else.
 func TestAWriterOfAnotherDatasetIsLeftOut(t *testing.T) {
 	for name, of := range map[string][2]*lanev1.Opened{
-		"another dataset": {{Writer: "w", Project: "p", Dataset: "blue"}, {Writer: "w", Project: "p", Dataset: "green"}},
+		"another dataset": {
+			{Writer: "w", Project: "p", Dataset: "blue"},
+			{Writer: "w", Project: "p", Dataset: "green"},
+		},
 		"another project": {{Writer: "w", Project: "p", Dataset: "d"}, {Writer: "w", Project: "q", Dataset: "d"}},
 	} {
 		t.Run(name, func(t *testing.T) {
