@@ -90,27 +90,38 @@ func TestCloseWhileConnecting(t *testing.T) {
 
 // Close waits for the lane to have taken the result that is being handed over, however long that takes.
 func TestCloseWaitsForTheLastResult(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, s, _ := bubble(t, nil)
-		found, err := s.Table(t.Context(), stockRoute)
-		if err != nil {
-			t.Fatal(err)
-		}
-		stream, err := found.Create(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		ended := false
-		a := found.Open(stream, 0, func(lane.Result) {
-			time.Sleep(5 * blockedFor)
-			ended = true
+	for _, shared := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			_, s, _ := bubble(t, nil)
+			found, err := s.Table(t.Context(), stockRoute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := false
+			slow := func(lane.Result) {
+				time.Sleep(5 * blockedFor)
+				ended = true
+			}
+			var a lane.Appender
+			if shared { // with a lane that keeps the call up
+				other := launch(t, s, true)
+				defer other.Close()
+				send(other, 0, "b")
+				a = found.Default(slow)
+			} else {
+				stream, err := found.Create(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				a = found.Open(stream, 0, slow)
+			}
+			send(a, 0, "a")
+			time.Sleep(blockedFor)
+			if a.Close(); !ended {
+				t.Errorf("shared %v: closed in the middle of a result", shared)
+			}
 		})
-		send(a, 0, "a")
-		time.Sleep(blockedFor)
-		if a.Close(); !ended {
-			t.Error("closed in the middle of a result")
-		}
-	})
+	}
 }
 
 // A shared call may end between the moment that a lane gets a seat on it and the moment that it sits down: then nobody
