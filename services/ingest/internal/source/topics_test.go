@@ -18,9 +18,8 @@ func TestTopicAppears(t *testing.T) {
 	c := newCluster(t)
 	s := start(t, testConfig(c.ListenAddrs()...), false, testTopic, "second")
 	eventually(t, "the wait in the log", func() bool { return s.logs.Count("does not exist yet") == 2 })
-	if err := s.Ready(); err != nil {
-		t.Errorf("waiting for topics is no fault: %v", err)
-	}
+	// What is missing is said before the state is set.
+	eventually(t, "ready: waiting for topics is no fault", func() bool { return s.Ready() == nil })
 	adm := kadm.NewClient(producer(t, c))
 	if _, err := adm.CreateTopic(t.Context(), 1, 1, nil, testTopic); err != nil {
 		t.Fatal(err)
@@ -152,9 +151,8 @@ func TestNothingMatches(t *testing.T) {
 	nothing := func(string) (bool, error) { return false, nil }
 	s := startTopics(t, testConfig(c.ListenAddrs()...), false, Topics{Names: []string{testTopic}, Match: nothing})
 	eventually(t, "the wait in the log", func() bool { return s.logs.Count("does not exist yet") == 1 })
-	if err := s.Ready(); err != nil {
-		t.Errorf("waiting for topics is no fault: %v", err)
-	}
+	// What is missing is said before the state is set.
+	eventually(t, "ready: waiting for topics is no fault", func() bool { return s.Ready() == nil })
 	if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1, nil, testTopic); err != nil {
 		t.Fatal(err)
 	}
