@@ -50,8 +50,8 @@ type membership struct {
 	// one is what its leader had, and heeded says that this leader has read it.
 	reports, joined int
 	heeded          bool
-	// revoking says that the newest generation took claims from us, which makes sarama join again. entered is closed when
-	// the next generation is entered.
+	// revoking says that the newest generation took claims from us, which makes sarama join again. entered is closed
+	// when the next generation is entered.
 	revoking bool
 	entered  chan struct{}
 	// reportedLoad is how many bytes a second were in our last report to the leader, reportedAt when that was.
@@ -62,8 +62,10 @@ type membership struct {
 // newMembership starts what the claims share.
 func newMembership(ctx context.Context, s *Source, handler Handler) (*membership, error) {
 	k := &s.config.Kafka
-	m := &membership{source: s, handler: handler, claims: make(map[topicPartition]*claim), ends: newEnds(s),
-		entered: make(chan struct{})}
+	m := &membership{
+		source: s, handler: handler, claims: make(map[topicPartition]*claim), ends: newEnds(s),
+		entered: make(chan struct{}),
+	}
 	m.prefetch, _ = newPrefetch(int64(k.Fetch.Prefetch), int64(k.Fetch.Bytes), k.Fetch.Records, 1)
 	s.metrics.budget.Store(m.prefetch)
 	clients := k.Fetch.Clients
@@ -184,8 +186,8 @@ func (m *membership) enter(next member, topics map[string][]int32, reported, hee
 	return rest, lost
 }
 
-// rebalanced waits while a join of ours is under way in a session, for at most limit, or until ctx ends. Nobody can take
-// such a join back, and until it is answered no other member gets what we end: a member that stops meanwhile carries on.
+// rebalanced waits while a join of ours is under way in a session, for at most limit, or until ctx ends. Nobody can
+// take such a join back, and until it is answered no other member gets what we end: one that stops carries on meanwhile.
 func (m *membership) rebalanced(ctx context.Context, limit time.Duration) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()

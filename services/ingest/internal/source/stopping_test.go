@@ -35,8 +35,8 @@ func handingOver(t *testing.T, joinGrace time.Duration) (a, b *running, gone, st
 	return a, b, gone, stay
 }
 
-// A member that stops while it joins again lets go of the claims that it keeps when that join has been answered: before,
-// nobody else gets them, and their lanes would stand still for one rebalance more.
+// A member that stops while it joins again lets go of the claims that it keeps when that join has been answered:
+// before, nobody else gets them, and their lanes would stand still for one rebalance more.
 func TestStopsWhenItHasJoined(t *testing.T) {
 	a, b, gone, stay := handingOver(t, patience)
 	stopped := make(chan struct{})
