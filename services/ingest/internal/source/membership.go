@@ -187,7 +187,7 @@ func (m *membership) enter(next member, topics map[string][]int32, reported, hee
 }
 
 // rebalanced waits while a join of ours is under way in a session, for at most limit, or until ctx ends. Nobody can
-// take such a join back, and until it is answered no other member gets what we end: one that stops carries on meanwhile.
+// take such a join back, and until it is answered no other member gets what we end: who stops carries on meanwhile.
 func (m *membership) rebalanced(ctx context.Context, limit time.Duration) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
