@@ -196,7 +196,8 @@ func TestCommandsInATerminal(t *testing.T) {
 		{"reload", "--validate"},
 		{"replay", "--name", "typed", "--topic", stack.DeliveryTopic, "--into", "typed"},
 		{"dead-letters", "show", "--topic", stack.DeliveryTopic, "--limit", "1"},
-		{"check"}, {"health"},
+		{"check"},
+		{"health"},
 	} {
 		out, errs, code := w.ingest(append(args, "-o", "json")...)
 		if !json.Valid([]byte(out)) || code != 0 {

@@ -139,7 +139,8 @@ func Load(path string) (Config, error) {
 func LoadParts(path string, sections ...string) (Config, error) {
 	c := Defaults()
 	c.Dir, c.Path = filepath.Dir(path), path
-	return c, config.LoadParts(path, &c, sections...)
+	err := config.LoadParts(path, &c, sections...)
+	return c, err
 }
 
 // contracts compiles the entries of the configuration and of contracts_dir. Without a schema registry those are left
