@@ -332,3 +332,30 @@ func TestServerOptions(t *testing.T) {
 		t.Errorf("no calls counted: %v", err)
 	}
 }
+
+// A call that was taken back before anybody looked at it does not get to the service; others do.
+func TestCallsThatAreGoneMakeNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := 0
+	call := func() error {
+		return gone(nil, &gonestream{ctx: ctx}, nil, func(any, grpc.ServerStream) error {
+			calls++
+			return nil
+		})
+	}
+	if err := call(); err != nil || calls != 1 {
+		t.Errorf("%d calls, %v", calls, err)
+	}
+	cancel()
+	if err := call(); status.Code(err) != codes.Canceled || calls != 1 {
+		t.Errorf("%d calls, %v", calls, err)
+	}
+}
+
+// gonestream is a call with nothing but a context.
+type gonestream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (g *gonestream) Context() context.Context { return g.ctx }
