@@ -14,15 +14,17 @@ import (
 )
 
 // farthest bounds how far behind its position a record of a lane is skipped: farther ones would be met after the storm.
-const farthest = 40
+const farthest = 400
 
-// nextOf is a record of a topic that is not settled yet, as far as anybody knows: of the lane that is furthest behind.
+// nextOf is a record that is not settled yet, as far as anybody knows: of the lane of a topic that is furthest behind,
+// or of another topic where all of that is settled.
 func (r *run) nextOf(topic string) (at place, offset int64, ok bool) {
 	lag := int64(0)
 	for p, l := range r.watch.view(time.Time{}) {
-		if p.topic == topic && l.lane.Position >= 0 && l.lane.Lag > lag {
+		better := l.lane.Lag > lag && (p.topic == topic || at.topic != topic) || p.topic == topic && at.topic != topic
+		if l.lane.Position >= 0 && l.lane.Lag > 0 && better {
 			at, lag, ok = p, l.lane.Lag, true
-			offset = l.lane.Position + min(lag/2, farthest)
+			offset = l.lane.Position + min(lag*3/4, farthest)
 		}
 	}
 	return at, offset, ok
