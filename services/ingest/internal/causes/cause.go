@@ -15,7 +15,7 @@ const (
 	Decode
 	// Budget: waits for memory.
 	Budget
-	// Barrier: waits for an offset commit.
+	// Barrier: waits for the coordinator of the group: an offset commit, or what is committed.
 	Barrier
 	// Opening: has no writer yet, or moves to another one.
 	Opening

@@ -74,9 +74,10 @@ type spot struct {
 	position, oldest, newest int64
 	// bounds and commit fail what they name; nil: it works.
 	bounds, commit error
-	// committing is called before a commit; reading before a read, which fails.
-	committing, reading func()
-	commits             []Pair
+	// committing is called before a commit, recalling before what is committed is read; reading before a read, which
+	// fails.
+	committing, recalling, reading func()
+	commits                        []Pair
 }
 
 func (*spot) Topic() string   { return "orders" }
@@ -87,7 +88,12 @@ func (*spot) Trouble() string { return "" }
 
 func (s *spot) Behind(position int64) int64 { return s.newest - position }
 
-func (s *spot) Committed(context.Context) (Pair, error) { return Pair{s.position, "committed"}, nil }
+func (s *spot) Committed(context.Context) (Pair, error) {
+	if s.recalling != nil {
+		s.recalling()
+	}
+	return Pair{s.position, "committed"}, nil
+}
 
 func (s *spot) Range(context.Context) (int64, int64, error) { return s.oldest, s.newest, s.bounds }
 

@@ -73,6 +73,12 @@ func (l *Lane) waitsForWriter(what string, since time.Time) {
 	}
 }
 
+// waitsForCommit says what the group's coordinator is to do before the lane can open, until done is called.
+func (l *Lane) waitsForCommit(what string) (done func()) {
+	l.board.waitsFor(forCommit, what, time.Time{})
+	return func() { l.board.waitsFor(forCommit, "", time.Time{}) }
+}
+
 // The back-offs of a lane. While no writer serves it is Weather that says when to try. A broken call is tried again
 // soon; a refusal needs an operator, and trying costs the writer an opening.
 const (

@@ -75,7 +75,7 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 			return nil, err
 		}
 	}
-	skips := l.orders.toSkip()
+	skips := l.orders.toSkip(from.Position)
 	routes := l.Contracts.Routes()
 	replay, err := newReplay(opened, len(routes), from.Position)
 	if err != nil {
@@ -89,7 +89,10 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 		return nil, l.goneUnderReplay(&replay, from.Position, oldest, newest)
 	}
 	opening := Pair{from.Position, opened.GetCheckpoint()}
-	if err := l.Partition.Commit(io, opening); err != nil {
+	committed := l.waitsForCommit("an offset commit")
+	err = l.Partition.Commit(io, opening)
+	committed()
+	if err != nil {
 		return nil, l.commitFailed("commit the opening", err)
 	}
 	if err := stream.Send(durable(0)); err != nil {
@@ -116,7 +119,9 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 
 // start is where the call opens: the committed pair, or by Config.Reset when there is none, or none of this topic.
 func (l *Lane) start(ctx context.Context) (Pair, error) {
+	read := l.waitsForCommit("the committed position")
 	committed, err := l.Partition.Committed(ctx)
+	read()
 	var cut *CutError
 	var other *OtherTopicError
 	switch {

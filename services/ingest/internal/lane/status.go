@@ -79,6 +79,7 @@ const (
 	forLetters              // dead letters that cannot be written
 	forRecords              // records that cannot be read
 	forSchema               // of the registry
+	forCommit               // the group's coordinator, while the lane opens
 	waitKinds
 )
 

@@ -32,6 +32,9 @@ func (b *board) cause() causes.Cause {
 	case Fenced:
 		return causes.Fenced
 	default:
+		if b.waits[forCommit].what != "" {
+			return causes.Barrier
+		}
 		return causes.Opening
 	}
 	for w, at := range b.waits {

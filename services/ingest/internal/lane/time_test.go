@@ -3,8 +3,10 @@ package lane
 import (
 	"math"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/causes"
@@ -139,4 +141,30 @@ func TestWhatAnOwnerAwaits(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
 	}
+}
+
+// A lane that opens waits for the group's coordinator twice, and says so: there is a writer.
+func TestOpeningWaitsForTheCoordinator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, conn := &spot{position: 3, newest: 9}, opens()
+		l, _ := laneAt(s, conn)
+		var seen []string
+		look := func() {
+			now := l.board.snapshot()
+			seen = append(seen, now.Cause+": "+now.WaitingFor)
+		}
+		s.recalling, s.committing = look, look
+		c, err := l.open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.cancel()
+		want := []string{"barrier: the committed position", "barrier: an offset commit"}
+		if diff := cmp.Diff(want, seen); diff != "" {
+			t.Error(diff)
+		}
+		if now := l.board.snapshot(); now.Cause != "idle" || now.WaitingFor != "" {
+			t.Errorf("open: %+v", now)
+		}
+	})
 }

@@ -50,6 +50,10 @@ type membership struct {
 	// one is what its leader had, and heeded says that this leader has read it.
 	reports, joined int
 	heeded          bool
+	// revoking says that the newest generation took claims from us, which makes sarama join again. entered is closed
+	// when the next generation is entered.
+	revoking bool
+	entered  chan struct{}
 	// reportedLoad is how many bytes a second were in our last report to the leader, reportedAt when that was.
 	reportedLoad float64
 	reportedAt   time.Time
@@ -58,7 +62,10 @@ type membership struct {
 // newMembership starts what the claims share.
 func newMembership(ctx context.Context, s *Source, handler Handler) (*membership, error) {
 	k := &s.config.Kafka
-	m := &membership{source: s, handler: handler, claims: make(map[topicPartition]*claim), ends: newEnds(s)}
+	m := &membership{
+		source: s, handler: handler, claims: make(map[topicPartition]*claim), ends: newEnds(s),
+		entered: make(chan struct{}),
+	}
 	m.prefetch, _ = newPrefetch(int64(k.Fetch.Prefetch), int64(k.Fetch.Bytes), k.Fetch.Records, 1)
 	s.metrics.budget.Store(m.prefetch)
 	clients := k.Fetch.Clients
@@ -166,7 +173,9 @@ func (m *membership) enter(next member, topics map[string][]int32, reported, hee
 			c.end(why)
 		}
 	}
-	m.member, m.joined, m.heeded = next, m.reports, heeded
+	m.member, m.joined, m.heeded, m.revoking = next, m.reports, heeded, len(rest) > 0
+	close(m.entered)
+	m.entered = make(chan struct{})
 	m.prefetch.divide(len(m.assigned))
 	m.committer.advance(next)
 	if gap != 0 || last.id != next.id {
@@ -175,6 +184,29 @@ func (m *membership) enter(next member, topics map[string][]int32, reported, hee
 			len(m.assigned), "kept", kept, "revoked", len(rest), "fetch_bytes", m.prefetch.fetch.Load())
 	}
 	return rest, lost
+}
+
+// rebalanced waits while a join of ours is under way in a session, for at most limit, or until ctx ends. Nobody can
+// take such a join back, and until it is answered no other member gets what we end: who stops carries on meanwhile.
+func (m *membership) rebalanced(ctx context.Context, limit time.Duration) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		m.mu.Lock()
+		joins := m.session != nil && len(m.claims) > 0 && (m.revoking || m.reports > m.joined)
+		entered := m.entered
+		m.mu.Unlock()
+		if !joins {
+			return
+		}
+		select {
+		case <-entered:
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // stood says that each report of ours that a leader may have had since the newest generation began, that of the join

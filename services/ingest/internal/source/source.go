@@ -41,7 +41,9 @@ type Source struct {
 	// endsEvery is how often the ends of partitions are looked up.
 	backoff    time.Duration
 	fenceGrace time.Duration
-	endsEvery  time.Duration
+	// joinGrace is how long a member that stops waits for a join of its own to be answered, while its lanes go on.
+	joinGrace time.Duration
+	endsEvery time.Duration
 	// pace is the constant of fetcher.go; loadEvery, loadWindow, replanEvery and urgentEvery are those of load.go.
 	pace                                            time.Duration
 	loadEvery, loadWindow, replanEvery, urgentEvery time.Duration
@@ -74,6 +76,7 @@ func New(config Config, log *slog.Logger, reg prometheus.Registerer) *Source {
 	s := &Source{
 		config: config, log: log, metrics: NewMetrics(reg),
 		backoff: 100 * time.Millisecond, fenceGrace: time.Duration(config.Kafka.SessionTimeout),
+		joinGrace: 2 * time.Second, // a join waits for the others' heartbeats, which are half a second apart
 		endsEvery: endsEvery, pace: pace, loadEvery: loadEvery, loadWindow: loadWindow, replanEvery: replanEvery,
 		urgentEvery: urgentEvery,
 	}
@@ -198,8 +201,17 @@ func (s *Source) take(ctx context.Context, m *membership, topics Topics) {
 func (s *Source) session(
 	ctx context.Context, m *membership, topics []string, same func() bool,
 ) (barren bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
+	stop := ctx
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-stop.Done():
+			m.rebalanced(ctx, s.joinGrace)
+			cancel()
+		case <-ctx.Done():
+		}
+	})
 	watch.Go(func() {
 		for Sleep(ctx, time.Duration(s.config.Kafka.TopicRefresh)) {
 			if !same() {
