@@ -169,3 +169,37 @@ func TestCheckWarnsOfSchemas(t *testing.T) {
 		t.Errorf("%+v", found)
 	}
 }
+
+// The longest name that Kafka takes for a topic leaves no room for the suffix of dead letters: theirs is shortened, and
+// the check says under which name. One more character is a fault of the configuration.
+func TestCheckOfTheLongestTopic(t *testing.T) {
+	long := strings.Repeat("orders.v1_", 25)[:249]
+	kafka := newCluster(t, kfake.SeedTopics(2, long))
+	c := testConfig(kafka, startWriter(t, &memoryWriter{}))
+	of := func(topic string) contract.Config {
+		return contract.Config{Topic: topic, Format: "raw", Table: strings.Repeat("t", 1024), Types: []string{"*"}}
+	}
+	c.Contracts = []contract.Config{of(long)}
+	letters := c.DeadLetter.Topic(long)
+	if len(letters) != 249 || !strings.HasSuffix(letters, c.DeadLetter.Suffix) {
+		t.Errorf("dead letters go to %s", letters)
+	}
+	text, failed := table(t, c)
+	for _, want := range []string{long, "2 partitions", letters, "is made when the first dead letter is due"} {
+		if !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if failed || t.Failed() {
+		t.Error(text)
+	}
+	for key, wrong := range map[string]contract.Config{
+		"topic": of(long + "o"),
+		"table": {Topic: long, Format: "raw", Table: strings.Repeat("t", 1025), Types: []string{"*"}},
+	} {
+		c.Contracts = []contract.Config{wrong}
+		if text, failed := table(t, c); !failed || !strings.Contains(text, "no name of a") {
+			t.Errorf("%s too long: %s", key, text)
+		}
+	}
+}

@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"regexp"
 	"slices"
@@ -203,7 +205,7 @@ var (
 
 // name gives tables and files their names.
 func (in *Inference) name(o Inferring) {
-	table := or(o.Table, strings.Trim(notOfTable.ReplaceAllString(in.Topic, "_"), "_"))
+	table := or(o.Table, or(strings.Trim(notOfTable.ReplaceAllString(in.Topic, "_"), "_"), "records"))
 	taken := map[string]bool{}
 	for i := range in.Types {
 		t := &in.Types[i]
@@ -211,7 +213,8 @@ func (in *Inference) name(o Inferring) {
 		if len(in.Types) > 1 {
 			last := or(strings.Join(t.Types[:min(1, len(t.Types))], ""), t.Format)
 			last = last[strings.LastIndexByte(last, '.')+1:]
-			t.suffix = strings.ToLower(notOfFile.ReplaceAllString(words.ReplaceAllString(last, "${1}_${2}"), "_"))
+			last = strings.ToLower(notOfFile.ReplaceAllString(words.ReplaceAllString(last, "${1}_${2}"), "_"))
+			t.suffix = bounded(last, maxSuffix)
 		}
 		t.contract.Table = table
 		if t.suffix != "" {
@@ -224,6 +227,24 @@ func (in *Inference) name(o Inferring) {
 		taken[t.contract.Table] = true
 		t.Table = t.contract.Table
 	}
+}
+
+const (
+	// maxFile is how long the name of a file is that is made of a topic's, in bytes: most file systems take 255, and
+	// the longest extension is .proto.
+	maxFile = 255 - len(".proto")
+	// maxSuffix bounds what is made of a type's name, which a header may make as long as a record.
+	maxSuffix = 100
+)
+
+// bounded is a name of ASCII within a bound: of a longer one the end gives way to a fingerprint of the whole.
+func bounded(name string, most int) string {
+	if len(name) <= most {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	mark := "_" + hex.EncodeToString(sum[:4])
+	return name[:most-len(mark)] + mark
 }
 
 func or(s, otherwise string) string {

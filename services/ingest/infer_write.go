@@ -22,7 +22,7 @@ func (in *Inference) write() error {
 		t := &in.Types[i]
 		file := base
 		if t.suffix != "" {
-			file += "." + t.suffix
+			file = bounded(file+"."+t.suffix, maxFile)
 		}
 		var columns map[string]string
 		text := []byte(t.schema)

@@ -136,6 +136,26 @@ func TestContractsOfTheField(t *testing.T) {
 			[]string{`{"col":1,"groesse":2}`},
 			`the name "10019_Orders" is no name by Avro's rules`, 0,
 		},
+		// Types without a namespace within one, by an empty one, a null or a dot before the name; and
+		// schemas that are no record, whose way out is another format.
+		{
+			"namespaces", "",
+			[]string{`{"a":{"x":1},"b":{"x":2},"c":{"y":3},"d":{"y":4},"e":"A","u":{"app":"a"}}`},
+			"is no name by Avro's rules", 0,
+		},
+		{"topstring", "", nil, "the schema is of type string, a payload is a record; format: raw", 1},
+		{"toparray", "", nil, "the schema is of type array, a payload is a record; format: raw", 1},
+		{"topmap", "", nil, "the schema is of type map, a payload is a record; format: raw", 1},
+		{"topenum", "", nil, "the schema is of type enum, a payload is a record; format: raw", 1},
+		// What generators of JSON Schema write for what may be null, for enums and for constants.
+		{
+			"j_generated", "",
+			[]string{
+				`{"inner":{"a":"x"},"grade":"Normal","kind":"order","size":3,"state":"ON","color":1}`,
+				`{"inner":null,"grade":null,"kind":"order","size":"L","state":"OFF","color":0}`,
+			},
+			"", 0,
+		},
 		// A payload that is one of several objects, and one with the schema beside it, as Kafka Connect's JsonConverter
 		// writes them.
 		{"j_umbrella", "", nil, `alternatives of the schema have it with different types, long and string`, 1},

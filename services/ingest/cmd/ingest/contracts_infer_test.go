@@ -137,6 +137,28 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
+// A topic may have a name of 249 characters, and types names that are longer still: the files and the tables that are
+// called after them are within what file systems and BigQuery take, and apart from each other.
+func TestContractsInferOfLongNames(t *testing.T) {
+	for _, topic := range []string{strings.Repeat("t", 240) + ".v1.order", "_" + strings.Repeat(".-", 124)} {
+		b := newBroker(t, topic, 1, "", "contracts_dir: contracts.d")
+		b.file("contracts.d/none.yaml", "topic: none\nformat: raw\ntable: none\ntypes: ['*']\n")
+		long := "shop." + strings.Repeat("OrderPlaced", 100)
+		for i, itemType := range []string{"shop.Order", long + "1", long + "2"} {
+			b.send(topic, 0, itemType, fmt.Appendf(nil, `{"id": "%d"}`, i))
+		}
+		b.infer(topic, 3)
+		files, err := os.ReadDir(filepath.Join(b.dir, "contracts.d"))
+		if err != nil || len(files) != 5 {
+			t.Errorf("%v, %v", files, err)
+		}
+		code, out, errs := commandLine(t, "contracts", "list", "-c", b.config, "-o", "json")
+		if tables := strings.Count(out, `"table":`); code != 0 || tables != 4 {
+			t.Errorf("exit status %d, %d tables\n%s%s", code, tables, out, errs)
+		}
+	}
+}
+
 // Of a framed topic the types are those of the registry's schemas, and the contract reads their subject.
 func TestContractsInferByTheRegistry(t *testing.T) {
 	registry := srfake.NewRegistry()

@@ -118,10 +118,14 @@ const mostWarnings = 50
 func (m *mender) schema(v any, namespace string) any {
 	switch v := v.(type) {
 	case []any:
+		names := make([]string, len(v)) // of the branches that are named, by what is defined up to there
 		for i := range v {
+			if name, ok := v[i].(string); ok {
+				names[i] = m.resolved(name, namespace)
+			}
 			v[i] = m.schema(v[i], namespace)
 		}
-		m.union(v, namespace)
+		m.union(v, names, namespace)
 	case map[string]any:
 		switch inner := v["type"].(type) {
 		case []any:
@@ -143,6 +147,7 @@ func (m *mender) schema(v any, namespace string) any {
 
 // object mends a schema that is an object.
 func (m *mender) object(v map[string]any, namespace string) {
+	m.nulls(v)
 	kind, _ := v["type"].(string)
 	name, _ := v["name"].(string)
 	switch kind {
@@ -219,6 +224,7 @@ func qualified(name, namespace string) string {
 }
 
 func (m *mender) field(f map[string]any, record, namespace string) {
+	m.nulls(f)
 	name, _ := f["name"].(string)
 	m.checkName(record, "the field", name)
 	if order, ok := f["order"]; ok && order != "ascending" && order != "descending" && order != "ignore" {

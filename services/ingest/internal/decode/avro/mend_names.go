@@ -1,6 +1,7 @@
 package avro
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -14,10 +15,10 @@ const sameBranch = "waybill_same_branch_"
 
 // union lets a union have a branch twice: a value says by its index which it is of, and both are the same. Two types
 // that only look alike, such as a long and a timestamp, are no such thing: the parser refuses them.
-func (m *mender) union(branches []any, namespace string) {
+func (m *mender) union(branches []any, names []string, namespace string) {
 	var keys []string
 	for i, b := range branches {
-		key := branchKey(b, namespace)
+		key := cmp.Or(names[i], branchKey(b, namespace))
 		first := slices.Index(keys, key)
 		if keys = append(keys, key); first < 0 || key == "" {
 			continue
@@ -32,21 +33,25 @@ func (m *mender) union(branches []any, namespace string) {
 	}
 }
 
-// branchKey is the same for types that are the same. A definition of a named type is none of another.
-func branchKey(branch any, namespace string) string {
-	schema, ok := branch.(map[string]any)
-	if !ok {
-		name, _ := branch.(string)
-		if _, primitive := kindsByName[name]; !primitive {
-			name = qualified(name, namespace)
-		}
+// resolved is the full name of a type that is named without a namespace, or the name of a primitive one: the namespace
+// around it goes before none.
+func (m *mender) resolved(name, namespace string) string {
+	full := qualified(name, namespace)
+	_, primitive := kindsByName[name]
+	if primitive || m.named[full].schema == nil && m.named[name].schema != nil {
 		return name
 	}
+	return full
+}
+
+// branchKey is the same for definitions that are the same. A definition of a named type is none of another.
+func branchKey(branch any, namespace string) string {
+	schema, _ := branch.(map[string]any)
 	kind, _ := schema["type"].(string)
 	switch kind {
 	case "record", "error", "enum", "fixed":
-		own, _ := schema["namespace"].(string)
-		if own == "" {
+		own, ok := schema["namespace"].(string)
+		if !ok {
 			own = namespace
 		}
 		name, _ := schema["name"].(string)
@@ -59,6 +64,17 @@ func branchKey(branch any, namespace string) string {
 		return kind
 	}
 	return fmt.Sprint(kind, schema["logicalType"], schema["precision"], schema["scale"])
+}
+
+// nulls reads a null as what it is meant to be: the namespace as none, as the empty text says it, and no doc.
+func (m *mender) nulls(v map[string]any) {
+	if own, ok := v["namespace"]; ok && own == nil {
+		v["namespace"], m.changed = "", true
+	}
+	if doc, ok := v["doc"]; ok && doc == nil {
+		delete(v, "doc")
+		m.changed = true
+	}
 }
 
 // firstOf is the index of the branch that a placeholder stands for; false for any other type.

@@ -89,6 +89,11 @@ func TestInvalidButUnused(t *testing.T) {
 			`{"name":"x","type":["null",{"type":"array","items":"int"},{"type":"array","items":"int"}]}`,
 			"twice", "\x04\x02\x06\x00", `x:3`,
 		},
+		{
+			`{"name":"a","type":{"type":"record","name":"P","namespace":null,"doc":null,"fields":[` +
+				`{"name":"y","type":"int"}]}},{"name":"x","type":["null","P"],"doc":null}`,
+			"", "\x02\x02\x04", `a:{y:1} x:{y:2}`,
+		},
 		{`{"name":"x","type":"int","order":"up"}`, "R.x: there is no order up", "\x02", `x:1`},
 		{
 			`{"name":"x","type":{"type":"record","name":"S","fields":[{"name":"y","type":"int","default":""}]},"default":{}}`,
@@ -177,5 +182,18 @@ func TestReferencesAreMendedToo(t *testing.T) {
 	}
 	if !bytes.Contains([]byte(s.Warnings()[1]), []byte("n.D.i")) {
 		t.Error(s.Warnings())
+	}
+}
+
+// A type without a namespace and one of the same name within one are two branches: the first is meant as long as there
+// is no other.
+func TestBranchesOfTwoNamespaces(t *testing.T) {
+	of := func(space string) string {
+		return `{"type":"record","name":"P","namespace":"` + space + `","fields":[{"name":"y","type":"int"}]}`
+	}
+	p := compileWith(t, `{"type":"record","name":"R","namespace":"shop","fields":[{"name":"a","type":`+of("")+`},`+
+		`{"name":"x","type":["P",`+of("shop")+`]}]}`, decode.Columns{"x": {Type: decode.JSON}})
+	if got, warnings := text(t, p, "\x02\x02\x04"), p.Warnings(); got != `a:{y:1} x:"{\"y\":2}"` || len(warnings) > 0 {
+		t.Error(got, warnings)
 	}
 }

@@ -73,7 +73,8 @@ func (t *Tree) lay() *Columns {
 	case root.Fault != "":
 		t.fault(t.Payload, root.Fault)
 	case root.Kind != Record:
-		t.fault(t.Payload, "the schema is of type "+root.Kind.String()+", a payload is a record")
+		t.fault(t.Payload, "the schema is of type "+root.Kind.String()+
+			", a payload is a record; format: raw takes others as they are")
 	default:
 		l.message(messageOf(root.Named, t.Payload, t.Path), root.Parts, t.Path, 1)
 	}
