@@ -101,8 +101,8 @@ var kinds = [...]shape.Kind{
 	kindEnum: shape.Enum, kindRecord: shape.Record, kindArray: shape.Array, kindMap: shape.Map, kindUnion: shape.Union,
 }
 
-// moments are the kinds of logical types that count time, and the units that they count; no kind of the others. They are
-// looked up for each value.
+// moments are the kinds of logical types that count time, and the units that they count; no kind of the others. They
+// are looked up for each value.
 var moments = [...]struct {
 	kind shape.Kind
 	unit decode.Unit
