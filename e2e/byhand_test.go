@@ -4,14 +4,25 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
 	"github.com/waybill-data/waybill/e2e/stack"
+	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
 // builtGrpcurl builds grpcurl and returns its path.
@@ -46,7 +57,7 @@ func (w *world) byHand(page string, least int, check func(line, out string)) {
 		ctx, cancel := context.WithTimeout(w.ctx, 5*time.Minute)
 		out, err := exec.CommandContext(ctx, "sh", "-c", line).CombinedOutput()
 		cancel()
-		if err != nil || !json.Valid(out) {
+		if err != nil || !messages(out) {
 			w.t.Errorf("%s\n%v: %s", line, err, out)
 		}
 		check(line, string(out))
@@ -54,6 +65,90 @@ func (w *world) byHand(page string, least int, check func(line, out string)) {
 	if lines < least {
 		w.t.Errorf("%s has %d lines of grpcurl", page, lines)
 	}
+}
+
+// messages says whether text is JSON, once or, of a stream, several times.
+func messages(text []byte) bool {
+	for n, decoder := 0, json.NewDecoder(bytes.NewReader(text)); ; n++ {
+		var one json.RawMessage
+		switch err := decoder.Decode(&one); {
+		case errors.Is(err, io.EOF):
+			return n > 0
+		case err != nil:
+			return false
+		}
+	}
+}
+
+// Each method of admin.v1 has a line for grpcurl in the pages, at an ingest, and at a writer where that answers it;
+// what a writer does not answer says whom to ask.
+func TestEachMethodHasItsLine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, stack.Config{DeliveryPartitions: 1, StockPartitions: 1})
+	var pages strings.Builder
+	for _, page := range []string{"../docs/status.md", "../docs/steering.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages.Write(text)
+	}
+	has := func(port, method string) bool {
+		return regexp.MustCompile(`(?m)^grpcurl .*:` + port + ` ` + regexp.QuoteMeta(method) + `$`).MatchString(
+			pages.String())
+	}
+	conn, err := grpc.NewClient(w.Writers[0].GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	methods := 0
+	for _, file := range []protoreflect.FileDescriptor{
+		adminv1.File_admin_v1_admin_proto, adminv1.File_admin_v1_tap_proto, adminv1.File_admin_v1_steer_proto,
+	} {
+		for i := range file.Services().Len() {
+			service := file.Services().Get(i)
+			for j := range service.Methods().Len() {
+				methods++
+				m := service.Methods().Get(j)
+				name := string(service.FullName()) + "/" + string(m.Name())
+				if !has("7080", name) {
+					t.Errorf("%s has no line for an ingest", name)
+				}
+				said := status.Convert(w.calls(conn, name, m))
+				answers := !strings.Contains(said.Message(), "ask an ingest") || has("7070", name)
+				if said.Code() == codes.Unimplemented && !strings.Contains(said.Message(), "ask an ingest") {
+					t.Errorf("a writer says of %s: %v", name, said)
+				}
+				if answers != has("7070", name) {
+					t.Errorf("%s has no line for a writer, which says: %v", name, said)
+				}
+			}
+		}
+	}
+	if methods < 22 {
+		t.Errorf("%d methods", methods)
+	}
+}
+
+// calls calls a method with a request that names nothing but a table, and returns its first error.
+func (w *world) calls(conn *grpc.ClientConn, name string, m protoreflect.MethodDescriptor) error {
+	w.t.Helper()
+	stream, err := conn.NewStream(w.ctx, &grpc.StreamDesc{ServerStreams: true}, "/"+name)
+	if err != nil {
+		return err
+	}
+	request := dynamicpb.NewMessage(m.Input())
+	if table := m.Input().Fields().ByName("table"); table != nil {
+		request.Set(table, protoreflect.ValueOfString("delivery_events"))
+	}
+	if err := stream.SendMsg(request); err != nil {
+		return err
+	}
+	if err := stream.CloseSend(); err != nil {
+		return err
+	}
+	return stream.RecvMsg(dynamicpb.NewMessage(m.Output()))
 }
 
 // The README's grpcurl examples, with grpcurl itself: list services, health, and a lane driven by hand.

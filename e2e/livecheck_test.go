@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -34,6 +35,19 @@ func TestLiveCheck(t *testing.T) {
 	if failed := regexp.MustCompile(`(?m)^finalize with appends in flight +failed +finalize: .*Aborted`); code != 1 ||
 		!failed.MatchString(out) {
 		t.Errorf("a finalize fails: exit status %d:\n%s", code, out)
+	}
+	w.fault("bigquery", map[string]any{"kind": "aborted", "method": "finalize", "count": 1})
+	code, out = w.liveCheck("-o", "json")
+	verdicts := map[string]int{}
+	for line := range strings.Lines(out) {
+		var one struct{ Check, Verdict, Seen string }
+		if err := json.Unmarshal([]byte(line), &one); err != nil || one.Check == "" || one.Seen == "" {
+			t.Errorf("%s: %v", line, err)
+		}
+		verdicts[one.Verdict]++
+	}
+	if code != 1 || verdicts["failed"] != 1 || verdicts["ok"]+verdicts["differs"] != 15 { // what it left may show later
+		t.Errorf("as JSON: exit status %d, %v", code, verdicts)
 	}
 	response, err := http.Get("http://" + w.Endpoints.BigQueryREST +
 		"/bigquery/v2/projects/sandbox/datasets/waybill/tables")
@@ -75,12 +89,12 @@ func sandboxOnly(t *testing.T, config stack.Config) *world {
 	return w
 }
 
-func (w *world) liveCheck() (code int, out string) {
+func (w *world) liveCheck(more ...string) (code int, out string) {
 	w.t.Helper()
-	command := exec.CommandContext(w.ctx, filepath.Join(bin, "writer"), "live-check", "--project", "sandbox",
-		"--dataset", "waybill", "--insecure", "--endpoint-grpc", w.Endpoints.BigQueryGRPC, "--endpoint-rest",
-		"http://"+w.Endpoints.BigQueryREST, "--schema-wait",
-		"10s")
+	command := exec.CommandContext(w.ctx, filepath.Join(bin, "writer"), append([]string{
+		"live-check", "--project", "sandbox", "--dataset", "waybill", "--insecure", "--endpoint-grpc",
+		w.Endpoints.BigQueryGRPC, "--endpoint-rest", "http://" + w.Endpoints.BigQueryREST, "--schema-wait", "10s",
+	}, more...)...)
 	text, err := command.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return exit.ExitCode(), string(text)

@@ -134,7 +134,7 @@ func TestMessagesHaveAnAnchor(t *testing.T) {
 		}
 	}
 	for heading := range found {
-		if _, ok := wanted[heading]; !ok {
+		if _, ok := wanted[heading]; !ok && !strings.HasPrefix(heading, "Refusal ") {
 			t.Errorf("docs/messages.md has a heading %s, and nobody says so", heading)
 		}
 	}

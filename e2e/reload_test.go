@@ -177,6 +177,7 @@ func TestContractsAreLoadedAgain(t *testing.T) {
 	}
 
 	second.Kill() // it comes back with what its files say
+	w.notTaken(schema)
 	w.restart(second)
 	sent := notes.end()
 	w.committed(notesTopic, int64(sent))
@@ -197,44 +198,6 @@ func TestContractsAreLoadedAgain(t *testing.T) {
 		t.Error("notes from before the reload have one: the test proves nothing")
 	}
 	w.rolledBack(schema, notes)
-}
-
-// rolledBack loads contracts with another column, and has all ingests go back, whatever their files say by then.
-func (w *world) rolledBack(schema string, notes *noter) {
-	w.t.Helper()
-	first, second := w.Ingests[0], w.Ingests[1]
-	if code, out := w.at(first, "reload", "--back"); code != 1 ||
-		!strings.Contains(out, "there is nothing to go back to") {
-		w.t.Errorf("back, where one has been started again: status %d, %s", code, out)
-	}
-	w.replaced(schema, `"note":{"type":"string"}`, `"note":{"type":"string"},"more":{"type":"string"}`)
-	var said adminv1.ReloadContractsResponse
-	w.acts(&said, first, "reload")
-	back := w.replaced(schema, `"more"`, `"other"`)
-	w.acts(&said, second, "reload", "--back", "--reason", "more is too much")
-	if !said.GetResult().GetChanged() || said.GetLanes() != 4 || len(said.GetChanges()) != 1 ||
-		!slices.Contains(said.GetChanges()[0].GetWhat(), "rows have no column payload.more any more") {
-		w.t.Errorf("back: %v", &said)
-	}
-	back()
-	if code, out := w.at(second, "reload", "--back"); code != 1 || !strings.Contains(out, "has gone back already") {
-		w.t.Errorf("back twice: status %d, %s", code, out)
-	}
-	w.acts(&said, first, "reload", "--validate")
-	if len(said.GetChanges()) != 1 { // the files have what is not in use
-		w.t.Errorf("after going back: %v", &said)
-	}
-	notes.write(100)
-	w.committed(notesTopic, notes.sent.Load())
-	once := w.offsets("notes")
-	for place, times := range once {
-		if times != 1 {
-			w.t.Errorf("after going back, offset %v is there %d times", place, times)
-		}
-	}
-	if len(once) != int(notes.sent.Load()) {
-		w.t.Errorf("after going back, %d of %d notes are in the table", len(once), notes.sent.Load())
-	}
 }
 
 // A record that its lane waits for is skipped, with a reason: it is a dead letter, and those behind it are rows. What

@@ -106,6 +106,18 @@ func TestCommandsInATerminal(t *testing.T) {
 		term.keys(key)
 		term.shows(wants...)
 	}
+	term.keys("l")
+	term.shows("position", stack.DeliveryTopic+"/3")
+	term.keys("Down", "p") // the first lane
+	term.shows("pause "+stack.DeliveryTopic+"/", "for: 10m_")
+	term.keys("Enter")
+	term.shows("Enter does it, Esc does not: ", "would be paused")
+	term.keys("Escape")
+	term.shows("? help, q quits") // Escape and a key at once are another key
+	term.keys("m")
+	term.shows("to writer: _")
+	term.keys("writer-22", "Enter")
+	term.shows(`the nearest is "writer-2"`)
 	term.keys("t")
 	term.shows("where the time goes")
 	term.keys("/", "stock", "Enter")
@@ -183,11 +195,37 @@ func TestCommandsInATerminal(t *testing.T) {
 		{"dead-letters", "replay", "--all", "--dry-run", "--no-check"},
 		{"reload", "--validate"},
 		{"replay", "--name", "typed", "--topic", stack.DeliveryTopic, "--into", "typed"},
+		{"dead-letters", "show", "--topic", stack.DeliveryTopic, "--limit", "1"},
+		{"check"},
+		{"health"},
 	} {
 		out, errs, code := w.ingest(append(args, "-o", "json")...)
 		if !json.Valid([]byte(out)) || code != 0 {
 			t.Errorf("%v -o json: status %d: %s%s", args, code, out, errs)
 		}
+	}
+	for _, line := range []string{
+		"ingest version", "writer version", "writer check -c " + w.Writers[0].Config,
+		"writer health -c " + w.Writers[0].Config,
+	} {
+		words := strings.Fields(line)
+		words = append(words, "-o", "json")
+		out, err := exec.CommandContext(w.ctx, filepath.Join(bin, words[0]), words[1:]...).Output()
+		if !json.Valid(out) || err != nil {
+			t.Errorf("%s -o json: %v: %s", line, err, out)
+		}
+	}
+	// A letter has all that is known of its record.
+	out, _, _ := w.ingest("dead-letters", "show", "--topic", stack.DeliveryTopic, "--limit", "1", "-o", "json")
+	var letter struct {
+		Place, Reason, Error string
+		Headers              []struct{ Name, Value string }
+		Value                []byte `json:"value_base64"`
+	}
+	if err := json.Unmarshal([]byte(out), &letter); err != nil || letter.Reason != "undecodable" ||
+		!strings.HasPrefix(letter.Place, stack.DeliveryTopic+"/") || len(letter.Headers) == 0 ||
+		len(letter.Value) == 0 {
+		t.Errorf("a dead letter: %v, %s", err, out)
 	}
 }
 

@@ -94,3 +94,6 @@ func (t times) quantile(q float64) float64 {
 func SettleQuantile(from, to stack.Metrics, q float64) float64 {
 	return settleTimes(to).minus(settleTimes(from)).quantile(q)
 }
+
+// Settles is how many batches settled between two readings of an ingest.
+func Settles(from, to stack.Metrics) float64 { return settleTimes(to).minus(settleTimes(from)).count() }

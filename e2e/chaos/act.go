@@ -77,9 +77,8 @@ func (r *run) act(ctx context.Context, d Disturbance) error {
 		return r.replayInStorm(ctx, d)
 	case ChangeSchema:
 		return r.changeSchema(ctx, d)
-	case PauseLanes, MoveLane, Reload:
-		r.operate(ctx, d)
-		return nil
+	case PauseLanes, MoveLane, Reload, SkipRecord:
+		return r.operate(ctx, d)
 	case ReplayTopic:
 		r.replayTopicInStorm(ctx, d)
 		return nil

@@ -15,7 +15,6 @@ import (
 
 	"github.com/waybill-data/waybill/e2e/stack"
 	"github.com/waybill-data/waybill/sandbox/events"
-	"github.com/waybill-data/waybill/sandbox/verify"
 )
 
 // Config of a run.
@@ -327,43 +326,6 @@ func (r *run) stuck() string {
 		}
 	}
 	return text.String()
-}
-
-func (r *run) verify(ctx context.Context) (Report, error) {
-	r.line("everything is committed; comparing every offset")
-	log, err := r.stack.Log()
-	if err != nil {
-		return Report{}, err
-	}
-	defer log.Close()
-	report := Report{
-		Seed: r.config.Seed, Results: &r.results, Growth: r.growth(),
-		Opens: map[string]int64{}, Created: r.watch.total("streams_created"),
-		Finalized: r.watch.total("streams_finalized"),
-	}
-	for _, o := range openings {
-		report.Opens[o] = r.watch.total(o)
-	}
-	if report.Shadow, err = r.compareShadow(ctx); err != nil {
-		return Report{}, err
-	}
-	var wants []verify.Topic
-	for _, l := range r.loads {
-		sum := l.made()
-		report.Produced += sum.Events
-		one, err := readLetters(ctx, log, l.topic.name, r.config.RefuseEvery)
-		if err != nil {
-			return Report{}, err
-		}
-		one.Injected = sum.Truncated + sum.UnknownTypes
-		report.Letters = append(report.Letters, one)
-		wants = append(wants, l.topic.want)
-	}
-	report.Verified, err = verify.Run(ctx, verify.Config{
-		Seeds: []string{r.stack.Endpoints.Kafka}, Admin: "http://" + r.stack.Endpoints.Admin, Topics: wants,
-		Seed: r.config.Seed,
-	})
-	return report, err
 }
 
 // progress says every two seconds how it goes.

@@ -25,11 +25,20 @@ type letters struct {
 // ok says whether the letters are what they must be.
 func (l letters) ok() bool { return l.Bad == l.Injected && l.Extra == 0 && l.Missing == 0 }
 
-// readLetters compares the dead letters of a topic with the offsets that had to be refused.
-func readLetters(ctx context.Context, log *stack.Log, topic string, every int64) (letters, error) {
-	l := letters{Topic: topic}
-	all := map[int32]map[int64]bool{} // by partition: offset -> refused by BigQuery
-	err := log.EachHeaders(ctx, topic+stack.DeadLetters, func(headers map[string]string) error {
+// reasons are why a record is a dead letter: all of them, for a letter may be there twice, and the second one may have
+// another reason when an operator has meanwhile said to skip the record.
+type reasons uint8
+
+const (
+	forItself  reasons = 1 << iota // it cannot become a row
+	forRefusal                     // BigQuery has refused it
+	forSkip                        // an operator had it skipped
+)
+
+// readLetters reads the dead letters of a topic: why each record is one, by partition and offset.
+func readLetters(ctx context.Context, log *stack.Log, topic string) (map[int32]map[int64]reasons, error) {
+	all := map[int32]map[int64]reasons{}
+	return all, log.EachHeaders(ctx, topic+stack.DeadLetters, func(headers map[string]string) error {
 		if headers["waybill-replayed"] != "" {
 			return nil // a mark that a letter was replayed, which the comparison looks at
 		}
@@ -38,21 +47,33 @@ func readLetters(ctx context.Context, log *stack.Log, topic string, every int64)
 		if err1 != nil || err2 != nil {
 			return fmt.Errorf("a dead letter of %s does not say where it is from: %v", topic, headers)
 		}
-		p := int32(partition)
-		if all[p] == nil {
-			all[p] = map[int64]bool{}
+		p, why := int32(partition), forItself
+		switch headers["waybill-reason"] {
+		case "refused":
+			why = forRefusal
+		case "skipped":
+			why = forSkip
 		}
-		all[p][offset] = headers["waybill-reason"] == "refused"
+		if all[p] == nil {
+			all[p] = map[int64]reasons{}
+		}
+		all[p][offset] |= why
 		return nil
 	})
-	if err != nil {
-		return l, err
-	}
+}
+
+// compareLetters compares the dead letters of a topic with the offsets that had to be refused. A record that was
+// skipped is neither among the bad nor among the refused ones.
+func compareLetters(
+	ctx context.Context, log *stack.Log, topic string, all map[int32]map[int64]reasons, every int64,
+) (letters, error) {
+	l := letters{Topic: topic}
 	for _, offsets := range all {
-		for offset, refused := range offsets {
+		for offset, why := range offsets {
 			switch {
-			case !refused:
+			case why&forItself != 0:
 				l.Bad++
+			case why&forRefusal == 0:
 			case offset%every == 0:
 				l.Refused++
 			default:

@@ -20,9 +20,10 @@ const shadow = "delivery_events_shadow"
 const actWithin = 8 * time.Second
 
 // operate does what an operator would while everything fails, asking one ingest after the other. An act that fails is
-// none: whoever was asked may be dead, or its brokers away.
-func (r *run) operate(ctx context.Context, d Disturbance) {
+// none: whoever was asked may be dead, or its brokers away. The error is of an act whose answer says nothing.
+func (r *run) operate(ctx context.Context, d Disturbance) error {
 	var args []string
+	told := func([]byte) error { return nil }
 	switch topic := topics[d.Target%len(topics)].name; d.Kind {
 	case PauseLanes:
 		args = []string{"pause", "--topic", topic, "--for", d.For.String()}
@@ -32,6 +33,15 @@ func (r *run) operate(ctx context.Context, d Disturbance) {
 			writer = "writer"
 		}
 		args = []string{"move", "--topic", topic, "--partition", strconv.Itoa(d.Times % 4), "--to", writer}
+	case SkipRecord:
+		at, offset, ok := r.nextOf(topic)
+		if !ok {
+			return nil // all is settled
+		}
+		record := fmt.Sprintf("%s/%d/%d", at.topic, at.partition, offset)
+		args = []string{"skip", record, "--reason", "chaos", "-o", "json"}
+		r.results.asks(at, offset)
+		told = func(out []byte) error { return r.results.skipped(at, offset, out) }
 	default:
 		args = []string{"reload"}
 	}
@@ -41,11 +51,16 @@ func (r *run) operate(ctx context.Context, d Disturbance) {
 			continue
 		}
 		short, cancel := context.WithTimeout(ctx, actWithin)
-		_, err := r.ingest(short, append(args, "--at", s.GRPC)...)
+		out, err := r.ingest(short, append(args, "--at", s.GRPC)...)
 		cancel()
-		done = err == nil
+		if done = err == nil; done {
+			if err := told(out); err != nil {
+				return err
+			}
+		}
 	}
 	r.results.acted(done)
+	return nil
 }
 
 // ingest runs a command of ingest, and returns what it prints.
@@ -128,7 +143,8 @@ func (s shadowed) String() string {
 }
 
 // compareShadow compares the rows of the replay with those of the topic's own table, which are compared with Kafka.
-func (r *run) compareShadow(ctx context.Context) (shadowed, error) {
+// A record that was skipped has no row there, and may have one of the replay.
+func (r *run) compareShadow(ctx context.Context, why map[int32]map[int64]reasons) (shadowed, error) {
 	type place struct {
 		partition int32
 		offset    int64
@@ -150,7 +166,7 @@ func (r *run) compareShadow(ctx context.Context) (shadowed, error) {
 		switch {
 		case got[at]:
 			s.Repeated++
-		case !want[at]:
+		case !want[at] && why[p.Partition][p.Offset]&forSkip == 0:
 			s.Strange++
 		}
 		got[at] = true

@@ -16,7 +16,7 @@ func (p *planner) operators(at, end time.Duration) {
 		return (low + time.Duration(p.acts.Int64N(int64(high-low)))).Round(10 * time.Millisecond)
 	}
 	left := func(now time.Duration) time.Duration { return end - now + 2*time.Second }
-	kinds := []Kind{PauseLanes, MoveLane, MoveLane, Reload}
+	kinds := []Kind{PauseLanes, MoveLane, MoveLane, Reload, SkipRecord, SkipRecord}
 	for now := at + between(0, time.Second); now < end; now += between(time.Second, 2500*time.Millisecond) {
 		p.plan = append(p.plan, Disturbance{
 			At: now, Kind: kinds[p.acts.IntN(len(kinds))], For: min(between(time.Second, 3*time.Second), left(now)),

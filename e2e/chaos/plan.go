@@ -44,11 +44,12 @@ const (
 	PauseLanes    Kind = "pause lanes"      // an operator pauses a topic for For
 	MoveLane      Kind = "move a lane"      // an operator sends one to a writer
 	Reload        Kind = "reload contracts" // an operator has all ingests read their files again
+	SkipRecord    Kind = "skip a record"    // an operator has one become a dead letter
 	ChangeSchema  Kind = "change schema"    // one more column, once a run; ingests restart one after the other
 )
 
 // Kinds are all of them.
-var Kinds = append(slices.Clone(stormKinds), ChangeSchema)
+var Kinds = append(slices.Clone(stormKinds), SkipRecord, ChangeSchema)
 
 // stormKinds are those that come again and again.
 var stormKinds = []Kind{
@@ -103,7 +104,7 @@ func (d Disturbance) String() string {
 		s += fmt.Sprintf(" for %v", d.For)
 	case ReplayTopic, PauseLanes:
 		s += fmt.Sprintf(" for %v", d.For)
-	case RollWriters, RollIngests, MoveLeaders, Coordinators, MoveLane, Reload, ChangeSchema:
+	case RollWriters, RollIngests, MoveLeaders, Coordinators, MoveLane, Reload, SkipRecord, ChangeSchema:
 	}
 	if d.Calm {
 		s += ", measured"
@@ -309,7 +310,7 @@ func (p *planner) draw(kind Kind, at, end time.Duration) (Disturbance, bool) {
 		d.Target = p.r.IntN(len(topics))
 	case MoveLane:
 		d.Target, d.Times, d.For = p.r.IntN(len(topics)), p.r.IntN(100), 0
-	case MoveLeaders, Coordinators, Reload, ChangeSchema:
+	case MoveLeaders, Coordinators, Reload, SkipRecord, ChangeSchema:
 		d.For = 0
 	}
 	return d, ok

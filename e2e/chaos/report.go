@@ -33,6 +33,7 @@ type results struct {
 	// acts are those of operators, actsDone those that were done. shadows are the runs of the replay of a topic,
 	// shadowKills those that were killed or could not be.
 	acts, actsDone, shadows, shadowKills int
+	skips                                skips
 }
 
 func (r *results) disturbed(k Kind) {
@@ -78,7 +79,9 @@ type Report struct {
 	Letters []letters
 	Growth  growth
 	// Shadow is what the replay of a topic has come to.
-	Shadow  shadowed
+	Shadow shadowed
+	// Skips is what the records have come to that operators had skipped.
+	Skips   skipping
 	Results *results
 	// Opens are lanes opened, by outcome; Created and Finalized are write streams.
 	Opens              map[string]int64
@@ -88,7 +91,7 @@ type Report struct {
 // OK says whether every event became what it had to.
 func (r *Report) OK() bool {
 	wrong := func(l letters) bool { return !l.ok() }
-	return r.Verified.OK() && r.Shadow.ok() && !slices.ContainsFunc(r.Letters, wrong) &&
+	return r.Verified.OK() && r.Shadow.ok() && r.Skips.ok() && !slices.ContainsFunc(r.Letters, wrong) &&
 		r.Verified.Events == r.Produced+r.Verified.Replayed
 }
 
@@ -190,6 +193,7 @@ func (r *Report) Print(out io.Writer) error {
 	w.f("dead letters: %d replays, %d of them killed; %d refused records were replayed, each once\n",
 		r.Results.replays, r.Results.replayKills, r.Verified.Replayed)
 	w.f("operators: %d acts, %d of them done\n", r.Results.acts, r.Results.actsDone)
+	w.f("%s\n", r.Skips)
 	w.f("%s; %d runs, %d of them killed\n", r.Shadow, r.Results.shadows, r.Results.shadowKills)
 	if r.Verified.Events != r.Produced+r.Verified.Replayed {
 		w.f("%d events were produced, %d replayed, and Kafka holds %d\n", r.Produced, r.Verified.Replayed,

@@ -10,7 +10,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -138,22 +137,24 @@ func slowPreface(ctx context.Context, address string) {
 	})
 }
 
-// messages sends so much of messages of a size, on one connection.
+// messages sends so much of messages of a size, on one connection, and begins others when the writer has ended all.
 func messages(ctx context.Context, address string, calls, size, sent int) {
-	r, err := dialRaw(ctx, address)
-	if err != nil {
-		return
-	}
-	defer r.close()
 	piece := make([]byte, 16<<10)
-	each(calls, func(int) {
-		id, err := r.open()
-		if err != nil || !r.begin(id, size) {
+	again(ctx, func() {
+		r, err := dialRaw(ctx, address)
+		if err != nil {
 			return
 		}
-		for n := 0; n < sent && r.data(id, piece); n += len(piece) {
-		}
-		<-ctx.Done()
+		defer r.close()
+		each(calls, func(int) {
+			id, err := r.open()
+			if err != nil || !r.begin(id, size) {
+				return
+			}
+			for n := 0; n < sent && r.data(id, piece); n += len(piece) {
+			}
+			r.ended(id)
+		})
 	})
 }
 
@@ -181,11 +182,20 @@ func rapidResets(ctx context.Context, address string) {
 	})
 }
 
+// largeMetadata sends what gRPC's own client would not, for it keeps to what the writer says it takes.
 func largeMetadata(ctx context.Context, address string) {
-	c := dial(address)
-	defer c.Close()
-	ctx = metadata.AppendToOutgoingContext(ctx, "x", strings.Repeat("x", 1<<20))
-	each(4, func(int) { again(ctx, func() { call(ctx, c) }) })
+	each(4, func(int) {
+		again(ctx, func() {
+			r, err := dialRaw(ctx, address, [2]string{"x", strings.Repeat("x", 1<<20)})
+			if err != nil {
+				return
+			}
+			defer r.close()
+			if id, err := r.open(); err == nil {
+				r.ended(id)
+			}
+		})
+	})
 }
 
 // unfolding is a message whose types name each other twice, level by level.

@@ -177,8 +177,8 @@ type run struct {
 // all measures without attacks, with each of them, and where processors are shared with programs that are as busy.
 func (r *run) all(ctx context.Context) (report Report, err error) {
 	writer, ingest := r.stack.Writers[0], r.stack.Ingests[0]
-	fmt.Fprintf(r.config.Out, "%-52s %9s %12s %10s %12s %12s\n", "attack", "peak MB", "goroutines", "p99 ms",
-		"its cores", "the writer's")
+	fmt.Fprintf(r.config.Out, "%-52s %9s %12s %10s %10s %12s %12s\n", "attack", "peak MB", "goroutines", "settled",
+		"p99 ms", "its cores", "the writer's")
 	began, err := ingest.Metrics(ctx)
 	if err != nil {
 		return report, err
@@ -276,8 +276,9 @@ func (r *run) measure(ctx context.Context, name string, args ...string) (share f
 		return 0, fmt.Errorf("the writer does not answer: %w", err)
 	}
 	share = client.Used().Seconds() / took
-	fmt.Fprintf(r.config.Out, "%-52s %9.0f %12.0f %10.0f %12.2f %12.2f\n", name, peak/(1<<20), goroutines,
-		1000*bench.SettleQuantile(before, after, 0.99), share, (now.CPUSeconds()-used.CPUSeconds())/took)
+	fmt.Fprintf(r.config.Out, "%-52s %9.0f %12.0f %10.0f %10.0f %12.2f %12.2f\n", name, peak/(1<<20), goroutines,
+		bench.Settles(before, after), 1000*bench.SettleQuantile(before, after, 0.99), share,
+		(now.CPUSeconds()-used.CPUSeconds())/took)
 	return share, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"net"
+	"slices"
 	"sync"
 
 	"golang.org/x/net/http2"
@@ -29,9 +30,14 @@ type raw struct {
 	gone    bool
 }
 
-const initialWindow = 1<<16 - 1
+const (
+	initialWindow = 1<<16 - 1
+	// frame is the longest that every peer takes.
+	frame = 16 << 10
+)
 
-func dialRaw(ctx context.Context, address string) (*raw, error) {
+// dialRaw connects for calls that have this metadata beside what they need.
+func dialRaw(ctx context.Context, address string, more ...[2]string) (*raw, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
@@ -43,14 +49,14 @@ func dialRaw(ctx context.Context, address string) (*raw, error) {
 	var header bytes.Buffer
 	encoder := hpack.NewEncoder(&header)
 	encoder.SetMaxDynamicTableSize(0)
-	for _, f := range [][2]string{
+	for _, f := range slices.Concat([][2]string{
 		{":method", "POST"},
 		{":scheme", "http"},
 		{":path", lanePath},
 		{":authority", address},
 		{"content-type", "application/grpc"},
 		{"te", "trailers"},
-	} {
+	}, more) {
 		if err := encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
 			return nil, err
 		}
@@ -62,8 +68,11 @@ func dialRaw(ctx context.Context, address string) (*raw, error) {
 	if err := r.framer.WriteSettings(); err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, r.close)
-	go r.read()
+	stop := context.AfterFunc(ctx, r.close)
+	go func() {
+		defer stop()
+		r.read()
+	}()
 	return r, nil
 }
 
@@ -128,7 +137,27 @@ func (r *raw) open() (uint32, error) {
 	id := r.next
 	r.next += 2
 	r.streams[id] = initialWindow
-	return id, r.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: r.header, EndHeaders: true})
+	first, rest := r.header[:min(len(r.header), frame)], r.header[min(len(r.header), frame):]
+	err := r.framer.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: id, BlockFragment: first, EndHeaders: len(rest) == 0,
+	})
+	for len(rest) > 0 && err == nil {
+		first, rest = rest[:min(len(rest), frame)], rest[min(len(rest), frame):]
+		err = r.framer.WriteContinuation(id, len(rest) == 0, first)
+	}
+	return id, err
+}
+
+// ended waits until a call, or the connection, has ended.
+func (r *raw) ended(id uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		if _, open := r.streams[id]; !open || r.gone {
+			return
+		}
+		r.more.Wait()
+	}
 }
 
 // reset takes a call back.

@@ -24,6 +24,8 @@ func (g *Guard) HTTP(next http.Handler) http.Handler {
 			http.Error(w, no.message, http.StatusForbidden)
 		default:
 			w.Header().Set("WWW-Authenticate", `Bearer realm="waybill"`)
+			// Its certificate may have ended: the next connection shows what was renewed since.
+			w.Header().Set("Connection", "close")
 			http.Error(w, no.message, http.StatusUnauthorized)
 		}
 	})

@@ -36,6 +36,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -58,6 +59,23 @@ func Load(path string, into any) error {
 		return Problems{{File: path, Message: err.Error(), Remedy: "say where the configuration is with --config FILE"}}
 	}
 	return load(path, data, os.LookupEnv, into)
+}
+
+// LoadParts is Load for a program that needs some sections of the file alone, named by their keys. The error has what
+// is wrong with those and with the file as a whole; whatever else it says, and lacks, is left to those who need it.
+func LoadParts(path string, into any, sections ...string) error {
+	err := Load(path, into)
+	all, ok := errors.AsType[Problems](err)
+	if !ok {
+		return err
+	}
+	var of Problems
+	for _, p := range all {
+		if p.Key == "" || slices.ContainsFunc(sections, func(s string) bool { return p.Key == s || within(p.Key, s) }) {
+			of = append(of, p)
+		}
+	}
+	return of.sorted()
 }
 
 func read(path string) ([]byte, error) {

@@ -354,3 +354,32 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// Who needs some sections alone hears of what is wrong with those and with the file, and of nothing else.
+func TestLoadParts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "service.yaml")
+	for text, want := range map[string][]string{
+		"kafka: {brokers: [a]}\nroutes: [{}]\nlanes: many\nwhat: ever\n": nil,
+		"kafka: {brokres: [a]}\nroutes: [{}]\n":                          {"kafka.brokres", "kafka.brokers"},
+		"kafka: []\nlanes: many\n":                                       {"kafka"},
+		"kafkas: {}\n":                                                   {"kafka.brokers"},
+		"kafka: {brokers: [a]\n":                                         {""},
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var s service
+		err := LoadParts(path, &s, "kafka", "tls")
+		problems, _ := errors.AsType[Problems](err)
+		var got []string
+		for _, p := range problems {
+			got = append(got, p.Key)
+		}
+		if diff := cmp.Diff(want, got); diff != "" || len(want) == 0 && err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", text, err, diff)
+		}
+	}
+	if err := LoadParts(filepath.Join(t.TempDir(), "none.yaml"), new(service), "kafka"); err == nil {
+		t.Error("a file that is not there has been read")
+	}
+}

@@ -1,9 +1,10 @@
 // Package findings prints what a `check` command found out: one line a finding, aligned, each that is not well followed
-// by its remedy.
+// by its remedy; or the same as JSON.
 package findings
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -55,6 +56,42 @@ type Finding struct {
 // failed.
 func Print(w io.Writer, findings []Finding) (failed bool) {
 	return printWithin(w, terminal.Width(w), findings)
+}
+
+// PrintJSON writes the findings as one JSON object, with how many there are of each state, and says whether any failed.
+func PrintJSON(w io.Writer, findings []Finding) (failed bool) {
+	type line struct {
+		What   string `json:"what"`
+		State  string `json:"state"`
+		Detail string `json:"detail,omitempty"`
+		Remedy string `json:"remedy,omitempty"`
+	}
+	out := struct {
+		OK       int    `json:"ok"`
+		Warn     int    `json:"warn"`
+		Failed   int    `json:"failed"`
+		Findings []line `json:"findings"`
+	}{Findings: []line{}}
+	for _, f := range findings {
+		one := line{What: f.What, State: strings.ToLower(f.State.String()), Detail: strings.TrimSpace(f.Detail)}
+		switch f.State {
+		case Warn:
+			out.Warn++
+		case Fail:
+			out.Failed++
+		default:
+			out.OK++
+		}
+		if f.State != OK {
+			one.Remedy = strings.TrimSpace(f.Remedy)
+		}
+		out.Findings = append(out.Findings, one)
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	encoder.Encode(out) //nolint:errcheck // A reader who went away has the exit code.
+	return out.Failed > 0
 }
 
 func printWithin(w io.Writer, columns int, findings []Finding) (failed bool) {

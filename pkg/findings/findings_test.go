@@ -60,3 +60,44 @@ func TestPrintOnATerminal(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// For machines the same is one object: counts, and each finding with what, state, detail and, where it is not well, its
+// remedy.
+func TestPrintJSON(t *testing.T) {
+	var out strings.Builder
+	failed := PrintJSON(&out, []Finding{
+		{What: "configuration", State: OK, Detail: "ingest.yaml", Remedy: "not printed"},
+		{What: "brokers", State: Warn, Detail: "1 of <3> responds\nthe others: no", Remedy: "start the others"},
+		{What: "topic größe", State: Fail, Detail: "does not exist"},
+	})
+	want := `{
+  "ok": 1,
+  "warn": 1,
+  "failed": 1,
+  "findings": [
+    {
+      "what": "configuration",
+      "state": "ok",
+      "detail": "ingest.yaml"
+    },
+    {
+      "what": "brokers",
+      "state": "warn",
+      "detail": "1 of <3> responds\nthe others: no",
+      "remedy": "start the others"
+    },
+    {
+      "what": "topic größe",
+      "state": "fail",
+      "detail": "does not exist"
+    }
+  ]
+}
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if !failed || PrintJSON(&strings.Builder{}, []Finding{{State: Warn}, {State: OK}}) {
+		t.Error("what failed is not what it says")
+	}
+}

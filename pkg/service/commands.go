@@ -2,7 +2,10 @@ package service
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -14,6 +17,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/access"
 	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/pkg/logging"
 	"github.com/waybill-data/waybill/pkg/memory"
@@ -29,6 +33,9 @@ type Program[C any] struct {
 	Description string
 	// Load reads a configuration file. The error tells all that is wrong with it.
 	Load func(file string) (C, error)
+	// LoadParts reads sections of a configuration file alone, named by their keys: it heeds nothing that is wrong with
+	// others.
+	LoadParts func(file string, sections ...string) (C, error)
 	// Process is the part of the configuration that is about the process.
 	Process func(*C) Process
 	// Run works until the context ends, and then returns nil.
@@ -55,9 +62,10 @@ func (p *Program[C]) Main(ctx context.Context, commands any, args []string, std 
 
 // program is what the commands run of a Program, whatever its configuration.
 type program struct {
-	name         string
-	serve, check func(ctx context.Context, file string, std cli.Streams) error
-	health       func(ctx context.Context, file string, q admin.Question) error
+	name   string
+	serve  func(ctx context.Context, file string, std cli.Streams) error
+	check  func(ctx context.Context, file string) []findings.Finding
+	health func(ctx context.Context, file string, q admin.Question) error
 }
 
 // File is the flag of the commands that read the configuration.
@@ -65,8 +73,29 @@ type File struct {
 	Config string `short:"c" env:"${config_env}" default:"${config_file}" placeholder:"FILE" help:"Configuration file (${default}; or $$${env})."`
 }
 
+// Output is the flag of the commands that print text for people or JSON for machines.
+type Output struct {
+	Output string `short:"o" enum:"text,json" default:"text" help:"text or json."`
+}
+
+// json prints what a command found out, if JSON is asked for.
+func (o Output) json(std cli.Streams, what any) (printed bool, err error) {
+	if o.Output != "json" {
+		return false, nil
+	}
+	encoder := json.NewEncoder(std.Out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return true, encoder.Encode(what)
+}
+
 // Serve is the command that runs the service.
 type Serve struct{ File }
+
+// Help is shown below the flags.
+func (Serve) Help() string {
+	return "Exit status: 0 it was told to stop and has; 1 it cannot start, or had to give up; 2 wrong usage."
+}
 
 // Run implements a command of package cli.
 func (s *Serve) Run(ctx context.Context, p *program, std cli.Streams) error {
@@ -95,31 +124,72 @@ func (p *Program[C]) serve(ctx context.Context, file string, std cli.Streams) er
 }
 
 // Check is the command that looks at what the configuration points to.
-type Check struct{ File }
+type Check struct {
+	File
+	Output
+}
+
+// Help is shown below the flags.
+func (Check) Help() string {
+	return `With -o json, one object: how many are ok, warn and failed, and the findings, each with what, state (ok,
+warn or fail), detail and remedy. What is wrong with the file itself is among them.
+
+Exit status: 0 nothing keeps it from its work, though there may be something to look at; 1 something does; 2 wrong
+usage.`
+}
 
 // Run implements a command of package cli.
 func (k *Check) Run(ctx context.Context, p *program, std cli.Streams) error {
-	return p.check(ctx, k.Config, std)
-}
-
-func (p *Program[C]) check(ctx context.Context, file string, std cli.Streams) error {
-	c, err := p.Load(file)
-	if err != nil {
-		return err
+	found := p.check(ctx, k.Config)
+	show := findings.Print
+	if k.Output.Output == "json" {
+		show = findings.PrintJSON
 	}
-	found := []findings.Finding{{What: "configuration", Detail: file}}
-	if findings.Print(std.Out, append(found, p.Check(ctx, c)...)) {
+	if show(std.Out, found) {
 		return cli.ErrFailed
 	}
 	return nil
+}
+
+func (p *Program[C]) check(ctx context.Context, file string) []findings.Finding {
+	c, err := p.Load(file)
+	if err != nil {
+		return unreadable(err)
+	}
+	return append([]findings.Finding{{What: "configuration", Detail: file}}, p.Check(ctx, c)...)
+}
+
+// unreadable is what is wrong with a configuration, a finding each.
+func unreadable(err error) []findings.Finding {
+	all, ok := errors.AsType[config.Problems](err)
+	if !ok {
+		return []findings.Finding{findings.Failed("configuration", err, "")}
+	}
+	found := make([]findings.Finding, 0, len(all))
+	for _, p := range all {
+		remedy := p.Remedy
+		p.Remedy = ""
+		found = append(found, findings.Finding{
+			What: "configuration", State: findings.Fail, Detail: p.String(), Remedy: remedy,
+		})
+	}
+	return found
 }
 
 // Health is the command that asks the service that runs here, at its admin address, whether it can do its work, or
 // whether it is there at all. It is for images without a shell.
 type Health struct {
 	File
+	Output
 	Timeout time.Duration `default:"3s" help:"How long to wait for the answer (${default})."`
 	Live    bool          `help:"Ask only whether the process answers, not whether it can do its work."`
+}
+
+// Help is shown below the flags.
+func (Health) Help() string {
+	return `With -o json, one object: serves, and why not. Of the configuration only admin and access are read.
+
+Exit status: 0 it can do its work, or answers; 1 it cannot, or nobody answers; 2 wrong usage.`
 }
 
 // Run implements a command of package cli.
@@ -130,7 +200,20 @@ func (h *Health) Run(ctx context.Context, p *program, std cli.Streams) error {
 	if h.Live {
 		question = admin.IsLive
 	}
-	if err := p.health(ctx, h.Config, question); err != nil {
+	err := p.health(ctx, h.Config, question)
+	said := struct {
+		Serves bool   `json:"serves"`
+		Why    string `json:"why,omitempty"`
+	}{Serves: err == nil}
+	if err != nil {
+		said.Why = err.Error()
+	}
+	switch printed, wrong := h.json(std, said); {
+	case wrong != nil:
+		return wrong
+	case printed && err != nil:
+		return cli.ErrFailed
+	case printed || err != nil:
 		return err
 	}
 	fmt.Fprintln(std.Out, "serves")
@@ -138,7 +221,7 @@ func (h *Health) Run(ctx context.Context, p *program, std cli.Streams) error {
 }
 
 func (p *Program[C]) health(ctx context.Context, file string, q admin.Question) error {
-	c, err := p.Load(file)
+	c, err := p.LoadParts(file, "admin", "access")
 	if err != nil {
 		return err
 	}
@@ -152,10 +235,20 @@ func (p *Program[C]) health(ctx context.Context, file string, q admin.Question) 
 }
 
 // Version is the command that prints the version.
-type Version struct{}
+type Version struct{ Output }
+
+// Help is shown below the flags.
+func (Version) Help() string { return "Exit status: 0; 2 wrong usage." }
 
 // Run implements a command of package cli.
-func (Version) Run(p *program, std cli.Streams) error {
-	_, err := fmt.Fprintln(std.Out, p.name, version.String())
+func (v Version) Run(p *program, std cli.Streams) error {
+	printed, err := v.json(std, struct {
+		Program string `json:"program"`
+		Version string `json:"version"`
+		Go      string `json:"go"`
+	}{p.name, version.String(), runtime.Version()})
+	if !printed {
+		_, err = fmt.Fprintln(std.Out, p.name, version.String())
+	}
 	return err
 }

@@ -8,13 +8,15 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 
 	"github.com/waybill-data/waybill/pkg/logging"
 )
 
-// watched says which connections failed, and why: gRPC tells nobody.
+// watched says which connections failed, and why: gRPC tells nobody. It ends each with the certificate that it was made
+// with.
 type watched struct {
 	credentials.TransportCredentials
 	port  Port
@@ -28,7 +30,28 @@ func (w *watched) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo,
 	if err != nil && !errors.Is(err, io.EOF) {
 		w.failed(raw.RemoteAddr(), err)
 	}
+	if state, ok := info.(credentials.TLSInfo); err == nil && ok && len(state.State.VerifiedChains) > 0 {
+		conn = endingAt(state.State.PeerCertificates[0].NotAfter, conn)
+	}
 	return conn, info, err
+}
+
+// ending is a connection that is closed when the certificate of its caller ends. Every call over it is refused from
+// then on, and a caller that keeps it would never show the certificate that it was given since.
+type ending struct {
+	net.Conn
+	timer *time.Timer
+}
+
+func endingAt(end time.Time, conn net.Conn) net.Conn {
+	// Its reader has the error.
+	return &ending{conn, time.AfterFunc(time.Until(end), func() { _ = conn.Close() })}
+}
+
+// Close implements net.Conn.
+func (e *ending) Close() error {
+	e.timer.Stop()
+	return e.Conn.Close()
 }
 
 // Clone implements credentials.TransportCredentials.

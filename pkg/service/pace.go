@@ -16,11 +16,19 @@ import (
 )
 
 const (
-	// callsAtOnce is how many calls of one host may begin at once, beyond those that a second allows.
-	callsAtOnce = 4096
-	// refusalsAtOnce is how many calls of one host may be refused at once, and in each second: an ingest that opens
-	// thousands of lanes anew asks for each of them a few times.
-	refusalsAtOnce = 4096
+	// callsAtOnce is how many calls of one host may begin at once, beyond those that a second allows: all that one
+	// connection may have, so that an ingest opens its lanes anew without being refused.
+	callsAtOnce = 8192
+	// callsEvenly is how many calls of one host are looked at in a second, and togetherAtMost how many of them without
+	// a pause: other lanes are served in between.
+	callsEvenly    = 5000
+	togetherAtMost = 64
+	// leastRest is the shortest pause: what is shorter is not kept by clocks.
+	leastRest = time.Millisecond
+	// refusalsAtOnce is how many calls of one host may be refused at once, beyond refusalsASecond: an ingest that opens
+	// more lanes anew asks for each of them a few times, less and less often.
+	refusalsAtOnce  = 4096
+	refusalsASecond = 1024
 	// refusalsOfOne is how many calls of a connection may be refused whatever others of its host do: the connection of
 	// a client that minds what it is told lasts beside that of one that does not.
 	refusalsOfOne = 256
@@ -34,8 +42,12 @@ const (
 // at it, also one that is taken back at once: thousands a second would leave nothing for the calls that last. So calls
 // beyond the pace are refused before anything is made for them. To refuse one costs a few microseconds still, so a
 // client that goes on loses its connection, and for a second its host may make no other.
+//
+// Calls that come together are looked at a few at a time, whether they are let in or refused: the connection that they
+// come on rests for a millisecond or two in between. Otherwise its reader and what it starts would stand before all
+// that other lanes wait for, at each step of theirs.
 type Pace struct {
-	second rate.Limit
+	second, even rate.Limit
 
 	mu    sync.Mutex
 	hosts map[string]*pacedHost
@@ -43,14 +55,14 @@ type Pace struct {
 
 // pacedHost is what one host has done.
 type pacedHost struct {
-	calls, refusals *rate.Limiter
+	calls, refusals, even *rate.Limiter
 	// shut is when a connection was closed last, in nanoseconds of Unix time; 0: never.
 	shut atomic.Int64
 }
 
 // NewPace allows so many calls a second of each host, and callsAtOnce at once.
 func NewPace(second int) *Pace {
-	return &Pace{second: rate.Limit(second), hosts: map[string]*pacedHost{}}
+	return &Pace{second: rate.Limit(second), even: callsEvenly, hosts: map[string]*pacedHost{}}
 }
 
 // Option refuses calls of a host that begins too many, with UNAVAILABLE: they are to come again.
@@ -66,6 +78,10 @@ func (p *Pace) begin(ctx context.Context, _ *tap.Info) (context.Context, error) 
 		return ctx, nil // no transport of gRPC's leaves it out
 	}
 	host := p.host(from.Addr)
+	// This is the reader of the connection, with its lock: what else its calls begin and end waits as long.
+	if rest := host.even.Reserve().Delay(); rest >= leastRest {
+		time.Sleep(rest)
+	}
 	if host.calls.Allow() {
 		return ctx, nil
 	}
@@ -91,7 +107,8 @@ func (p *Pace) host(from net.Addr) *pacedHost {
 			clear(p.hosts)
 		}
 		h = &pacedHost{
-			calls: rate.NewLimiter(p.second, callsAtOnce), refusals: rate.NewLimiter(refusalsAtOnce, refusalsAtOnce),
+			calls: rate.NewLimiter(p.second, callsAtOnce), refusals: rate.NewLimiter(refusalsASecond, refusalsAtOnce),
+			even: rate.NewLimiter(p.even, togetherAtMost),
 		}
 		p.hosts[name] = h
 	}

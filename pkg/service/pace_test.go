@@ -3,11 +3,18 @@ package service
 import (
 	"context"
 	"net"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/time/rate"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 )
@@ -22,31 +29,62 @@ func hostAt(a, b byte, port int) net.Addr { return &net.TCPAddr{IP: net.IPv4(10,
 
 // Who begins calls too often is refused, and others are not; what is remembered of hosts is bounded.
 func TestCallsBeginAtAPace(t *testing.T) {
-	p := NewPace(1)
-	from := func(a, b byte, port int) error {
-		_, err := p.begin(seen(t, hostAt(a, b, port)), nil)
-		return err
-	}
-	refused := 0
-	for i := range callsAtOnce + 100 {
-		if err := from(0, 1, i); err != nil {
-			if refused++; status.Code(err) != codes.Unavailable {
-				t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPace(1)
+		from := func(a, b byte, port int) error {
+			_, err := p.begin(seen(t, hostAt(a, b, port)), nil)
+			return err
+		}
+		refused := 0
+		for i := range callsAtOnce + 100 {
+			if err := from(0, 1, i); err != nil {
+				if refused++; status.Code(err) != codes.Unavailable {
+					t.Fatal(err)
+				}
 			}
 		}
-	}
-	if refused < 90 || refused > 100 {
-		t.Errorf("%d of %d were refused", refused, callsAtOnce+100)
-	}
-	if err := from(0, 2, 1); err != nil {
-		t.Errorf("another host: %v", err)
-	}
-	for i := range 2 * pacedHosts {
-		_ = from(byte(i>>8), byte(i), 1) // what is remembered counts
-	}
-	if len(p.hosts) > pacedHosts {
-		t.Errorf("%d hosts are remembered", len(p.hosts))
-	}
+		if refused < 90 || refused > 100 {
+			t.Errorf("%d of %d were refused", refused, callsAtOnce+100)
+		}
+		if err := from(0, 2, 1); err != nil {
+			t.Errorf("another host: %v", err)
+		}
+		for i := range 2 * pacedHosts {
+			_ = from(byte(i>>8), byte(i), 1) // what is remembered counts
+		}
+		if len(p.hosts) > pacedHosts {
+			t.Errorf("%d hosts are remembered", len(p.hosts))
+		}
+	})
+}
+
+// All lanes of a connection may open at once: none is refused. They are looked at a few at a time, so that others are
+// served in between, and none waits longer than that takes. Those of another host do not wait for them.
+func TestAllLanesOfAConnectionOpenAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPace(512)
+		began, together, most := time.Now(), 0, 0
+		for i := range 8192 { // grpc.calls_per_connection
+			before := time.Now()
+			if _, err := p.begin(seen(t, hostAt(0, 1, 1)), nil); err != nil {
+				t.Fatalf("call %d: %v", i, err)
+			}
+			if together++; time.Since(before) > 0 {
+				together = 1
+			}
+			most = max(most, together)
+		}
+		if most > togetherAtMost+10 {
+			t.Errorf("%d were looked at without a pause", most)
+		}
+		if took := time.Since(began); took > 8192*time.Second/callsEvenly {
+			t.Errorf("it took %v", took)
+		}
+		began = time.Now()
+		if _, err := p.begin(seen(t, hostAt(0, 2, 1)), nil); err != nil || time.Since(began) > 0 {
+			t.Errorf("another host waits for %v: %v", time.Since(began), err)
+		}
+	})
 }
 
 // addressed is a connection that has an address.
@@ -64,6 +102,7 @@ func TestWhoGoesOnLosesItsConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := &pipes{make(chan net.Conn), make(chan struct{})}
 		p := NewPace(1)
+		p.even = rate.Inf // no time passes but what the test says
 		l := p.Listen(inner)
 		accepted := make(chan net.Conn)
 		go func() {
@@ -140,7 +179,7 @@ func TestWhoGoesOnLosesItsConnection(t *testing.T) {
 		}
 		for range 10 { // as often as a host may be refused
 			time.Sleep(time.Second)
-			if n := calls(again, refusalsAtOnce); n < refusalsAtOnce-10 || !lasts() {
+			if n := calls(again, refusalsASecond); n < refusalsASecond-10 || !lasts() {
 				t.Fatalf("%d were refused, the connection lasts: %v", n, lasts())
 			}
 		}
@@ -150,4 +189,49 @@ func TestWhoGoesOnLosesItsConnection(t *testing.T) {
 		_ = inner.Close() // it returns nil
 		<-accepted
 	})
+}
+
+// An ingest that opens 5,000 lanes anew, all at once over one connection, as after a writer's restart, gets every one.
+func TestThousandsOfLanesOpenAnew(t *testing.T) {
+	p := NewPace(512)
+	server := grpc.NewServer(p.Option(), grpc.MaxConcurrentStreams(8192))
+	healthv1.RegisterHealthServer(server, health.NewServer())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(p.Listen(listener)) }()
+	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	var open sync.WaitGroup
+	var opened atomic.Int64
+	for range 5000 {
+		open.Go(func() {
+			stream, err := healthv1.NewHealthClient(conn).Watch(ctx, &healthv1.HealthCheckRequest{})
+			if err == nil {
+				_, err = stream.Recv()
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			opened.Add(1) // and stays, until the connection ends
+		})
+	}
+	open.Wait()
+	if n := opened.Load(); n != 5000 {
+		t.Errorf("%d were opened", n)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	server.Stop()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
 }

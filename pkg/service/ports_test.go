@@ -178,6 +178,23 @@ func (h *house) get(secure *tls.Config, token, path string) (int, string) {
 	return response.StatusCode, string(text)
 }
 
+// disconnects says whether the connection ends with the response.
+func (h *house) disconnects(secure *tls.Config, path string) bool {
+	h.t.Helper()
+	transport := &http.Transport{TLSClientConfig: secure}
+	defer transport.CloseIdleConnections()
+	r, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, "https://"+h.admin+path, nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	response, err := transport.RoundTrip(r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	return response.Close
+}
+
 func TestWhoMayDoWhat(t *testing.T) {
 	h := newHouse(t)
 	h.writeTokens("# ours", hashed("good-token", "batch lane,viewer"),
@@ -232,6 +249,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 	if got, _ := h.get(nobody, "", "/readyz"); got != 200 {
 		t.Errorf("/readyz, which is open, says %d", got)
+	}
+	if !h.disconnects(nobody, "/lanes") || h.disconnects(viewer, "/lanes") {
+		t.Error("who is unknown keeps the connection, or a viewer loses it")
 	}
 	if got, _ := h.get(nobody, "", "/metrics"); got != 401 {
 		t.Errorf("/metrics, which is not open, says %d", got)

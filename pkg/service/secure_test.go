@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -214,6 +215,73 @@ func TestCredentialsAreRenewedInPlace(t *testing.T) {
 		!strings.Contains(got, "ca.pem holds no certificate") {
 		t.Errorf("the log says %s", got)
 	}
+}
+
+// A connection ends with the certificate of its caller, so that the next one shows what was renewed since; one that is
+// closed before leaves nothing behind.
+func TestConnectionsEndWithTheirCertificates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		by := newAuthority(t, "ours")
+		dir := t.TempDir()
+		files := TLS{
+			Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"),
+			ClientCA: filepath.Join(dir, "ca.pem"),
+		}
+		s := &secured{t: t, files: files}
+		_, cert, key := by.pair(t, "writer")
+		s.write(files.Cert, cert)
+		s.write(files.Key, key)
+		s.write(files.ClientCA, by.pem)
+		creds, err := files.Credentials(Port{Key: "grpc", Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, _, _ := by.pair(t, "ingest")
+		pool := x509.NewCertPool()
+		pool.AddCert(by.cert)
+		connect := func() (theirs net.Conn, ended chan error) {
+			ours, raw := net.Pipe()
+			c := tls.Client(ours, &tls.Config{
+				RootCAs: pool, ServerName: "writer", Certificates: []tls.Certificate{own}, NextProtos: []string{"h2"},
+				MinVersion: tls.VersionTLS12,
+			})
+			ended = make(chan error, 1)
+			go func() {
+				_, err := c.Read(make([]byte, 1))
+				ended <- err
+				ours.Close()
+			}()
+			theirs, _, err := creds.ServerHandshake(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return theirs, ended
+		}
+		until := time.Until(own.Leaf.NotAfter)
+		closed, _ := connect()
+		if err := closed.Close(); err != nil {
+			t.Fatal(err)
+		}
+		kept, ended := connect()
+		defer kept.Close()
+		time.Sleep(until - time.Second)
+		synctest.Wait()
+		select {
+		case err := <-ended:
+			t.Fatalf("it ended early: %v", err)
+		default:
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		select {
+		case err := <-ended:
+			if err == nil {
+				t.Error("something came over it")
+			}
+		default:
+			t.Error("it lasts longer than the certificate")
+		}
+	})
 }
 
 // A probe that connects and leaves is no fault; a caller that speaks something else is.

@@ -39,7 +39,7 @@ func ServerOptions(
 		grpc.ChainUnaryInterceptor(counted.UnaryServerInterceptor(),
 			calls.UnaryServerInterceptor(lines, levels, finished), ports.Guard.Unary(),
 			recovery.UnaryServerInterceptor(caught)),
-		grpc.ChainStreamInterceptor(counted.StreamServerInterceptor(),
+		grpc.ChainStreamInterceptor(counted.StreamServerInterceptor(), gone,
 			calls.StreamServerInterceptor(lines, levels, finished), ports.Guard.Stream(),
 			recovery.StreamServerInterceptor(caught)),
 	}
@@ -48,4 +48,12 @@ func ServerOptions(
 		options = append(options, grpc.Creds(ports.GRPC))
 	}
 	return options, counted
+}
+
+// gone ends a call that was taken back before anybody looked at it: nothing is made for it.
+func gone(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	if err := stream.Context().Err(); err != nil {
+		return status.FromContextError(err).Err()
+	}
+	return next(srv, stream)
 }

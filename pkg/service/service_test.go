@@ -2,10 +2,14 @@ package service
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -20,8 +24,10 @@ import (
 	"github.com/waybill-data/waybill/pkg/access"
 	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/pkg/logging"
+	"github.com/waybill-data/waybill/pkg/version"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,6 +48,10 @@ func shopProgram() *Program[shop] {
 		Load: func(file string) (shop, error) {
 			text, err := os.ReadFile(file)
 			return shop(text), err
+		},
+		LoadParts: func(file string, sections ...string) (shop, error) {
+			text, err := os.ReadFile(file)
+			return shop(strings.Join(sections, " of ") + string(text)), err
 		},
 		Process: func(*shop) Process { return Process{Admin: Listen{Listen: "127.0.0.1:1"}} },
 		Run: func(_ context.Context, c shop, env Env) error {
@@ -80,6 +90,7 @@ func TestCommands(t *testing.T) {
 		"help":                 {args: "serve --help", out: "(shop.yaml; or $WAYBILL_SHOP_CONFIG)"},
 		"check":                {args: "check", out: "ok    shelves        bread"},
 		"check fails":          {args: "check -c empty.yaml", code: 1, out: "-> buy"},
+		"check without a file": {args: "check -c none.yaml", code: 1, out: "FAIL  configuration  open none.yaml"},
 		"nobody serves":        {args: "health", code: 1, err: "nobody answers"},
 		"version":              {args: "version", out: "shop "},
 	} {
@@ -94,6 +105,57 @@ func TestCommands(t *testing.T) {
 				t.Errorf("exit status %d\n%s%s", code, &out, &errs)
 			}
 		})
+	}
+}
+
+// For machines, check, health and version print one object, also where something is wrong.
+func TestCommandsAsJSON(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{"shop.yaml": "bread", "empty.yaml": "nothing"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program := shopProgram()
+	load := program.Load
+	program.Load = func(file string) (shop, error) {
+		if file == "odd.yaml" {
+			return "", config.Problems{
+				{File: file, Line: 3, Key: "bread", Message: "is stale", Remedy: "bake"},
+				{Key: "fish", Message: "is missing"},
+			}
+		}
+		return load(file)
+	}
+	for args, tt := range map[string]struct {
+		code int
+		want string
+	}{
+		"check": {0, `{"ok": 2, "warn": 0, "failed": 0, "findings": [
+			{"what": "configuration", "state": "ok", "detail": "shop.yaml"},
+			{"what": "shelves", "state": "ok", "detail": "bread"}]}`},
+		"check -c empty.yaml": {1, `{"ok": 1, "warn": 0, "failed": 1, "findings": [
+			{"what": "configuration", "state": "ok", "detail": "empty.yaml"},
+			{"what": "shelves", "state": "fail", "detail": "empty", "remedy": "buy"}]}`},
+		"check -c odd.yaml": {1, `{"ok": 0, "warn": 0, "failed": 2, "findings": [
+			{"what": "configuration", "state": "fail", "detail": "odd.yaml:3: bread: is stale", "remedy": "bake"},
+			{"what": "configuration", "state": "fail", "detail": "fish: is missing"}]}`},
+		"health": {1, `{"serves": false, "why": "nobody answers: Get \"http://127.0.0.1:1/readyz\": ` +
+			`dial tcp 127.0.0.1:1: connect: connection refused"}`},
+		"version": {0, fmt.Sprintf(`{"program": "shop", "version": %q, "go": %q}`, version.String(),
+			runtime.Version())},
+	} {
+		var out, errs strings.Builder
+		code := program.Main(t.Context(), &shopCommands{}, append(strings.Fields(args), "-o", "json"),
+			cli.Streams{Out: &out, Err: &errs})
+		var got, want any
+		if err := json.Unmarshal([]byte(tt.want), &want); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(out.String()), &got); err != nil || code != tt.code ||
+			!reflect.DeepEqual(got, want) || errs.Len() > 0 {
+			t.Errorf("%s: exit status %d, %v\n%s%s", args, code, err, &out, &errs)
+		}
 	}
 }
 
@@ -127,6 +189,12 @@ func TestHealthAsksTheProcess(t *testing.T) {
 	if code := program.Main(t.Context(), &shopCommands{}, []string{"health", "--live", "-c", file}, std); code != 0 ||
 		out.String() != "serves\n" {
 		t.Errorf("live: exit status %d, %s%s", code, &out, &errs)
+	}
+	out.Reset()
+	program.Load = nil // health needs where the process listens, and nothing else
+	if code := program.Main(t.Context(), &shopCommands{}, []string{"health", "--live", "-c", file, "-o", "json"},
+		std); code != 0 || out.String() != "{\n  \"serves\": true\n}\n" {
+		t.Errorf("as JSON: exit status %d, %s%s", code, &out, &errs)
 	}
 	stop()
 	if err := <-served; err != nil {
@@ -264,3 +332,30 @@ func TestServerOptions(t *testing.T) {
 		t.Errorf("no calls counted: %v", err)
 	}
 }
+
+// A call that was taken back before anybody looked at it does not get to the service; others do.
+func TestCallsThatAreGoneMakeNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := 0
+	call := func() error {
+		return gone(nil, &gonestream{ctx: ctx}, nil, func(any, grpc.ServerStream) error {
+			calls++
+			return nil
+		})
+	}
+	if err := call(); err != nil || calls != 1 {
+		t.Errorf("%d calls, %v", calls, err)
+	}
+	cancel()
+	if err := call(); status.Code(err) != codes.Canceled || calls != 1 {
+		t.Errorf("%d calls, %v", calls, err)
+	}
+}
+
+// gonestream is a call with nothing but a context.
+type gonestream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (g *gonestream) Context() context.Context { return g.ctx }

@@ -46,6 +46,7 @@ func (f fake) Tables() []*adminv1.Table {
 		switch i {
 		case 3:
 			t.State, t.BehindRecords, t.Behind = adminv1.State_STATE_STALE, 4_200_000, durationpb.New(722*time.Second)
+			t.Cause = "quota"
 			t.Reason = "is 12m 02s behind: BigQuery's quota, or an outage, since 14:02:11 UTC (" + hostile + ")"
 			t.Shares = []*adminv1.Share{
 				{Cause: "quota", Minute: 0.97, Quarter: 0.81}, {Cause: "append", Minute: 0.03, Quarter: 0.19},

@@ -65,6 +65,7 @@ func parse() *template.Template {
 		"strip":   strip,
 		"marked":  marked,
 		"dollars": dollars,
+		"advice":  func(cause string) string { return advice[cause] },
 		"goesOn":  goesOn,
 		"grown": func(n int32) string {
 			if n <= 1 {

@@ -134,6 +134,15 @@ func Load(path string) (Config, error) {
 	return c, config.Merge(path, err, compile)
 }
 
+// LoadParts reads the configuration file for a program that needs some of its sections alone, named by their keys. What
+// is wrong with the others is not told: who asks a running ingest can do so while contracts are being mended.
+func LoadParts(path string, sections ...string) (Config, error) {
+	c := Defaults()
+	c.Dir, c.Path = filepath.Dir(path), path
+	err := config.LoadParts(path, &c, sections...)
+	return c, err
+}
+
 // contracts compiles the entries of the configuration and of contracts_dir. Without a schema registry those are left
 // out that name a subject. The error is config.Problems, or that of ctx.
 func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set, error) {

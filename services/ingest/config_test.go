@@ -235,3 +235,25 @@ contracts:
 		t.Errorf("no registry is named: %v", err)
 	}
 }
+
+// Whoever asks an ingest that runs needs to know where it listens and how to reach it; contracts that are being mended
+// are in nobody's way.
+func TestPartsOfABrokenFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ingest.yaml")
+	const text = "grpc: {listen: '127.0.0.1:7'}\nwriter: {endpoints: ['127.0.0.1:8']}\n" +
+		"contracts:\n  - builtin: delivery.v7\n  - topics: x\nkafka: nowhere\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil {
+		t.Error("the whole file is in order")
+	}
+	c, err := LoadParts(path, "grpc", "writer")
+	if err != nil || c.GRPC.Listen != "127.0.0.1:7" || c.Path != path {
+		t.Errorf("%+v, %v", c.GRPC, err)
+	}
+	if _, err := LoadParts(path, "kafka"); err == nil || !strings.Contains(err.Error(), "ingest.yaml:6: kafka") {
+		t.Errorf("of a section that is broken: %v", err)
+	}
+}

@@ -81,6 +81,13 @@ func Load(path string) (Config, error) {
 	return c, err
 }
 
+// LoadParts is Load for a program that needs some of the sections alone, named by their keys.
+func LoadParts(path string, sections ...string) (Config, error) {
+	c := Defaults()
+	err := config.LoadParts(path, &c, sections...)
+	return c, err
+}
+
 // Check reports what is wrong across sections; the sections check themselves.
 func (c *Config) Check(report func(key, message, remedy string)) {
 	service.CheckPorts(report, c.GRPC.port(), &c.Admin, &c.Access, 7070)

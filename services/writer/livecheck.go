@@ -22,6 +22,8 @@ type LiveCheck struct {
 	Insecure   bool
 	// SchemaWait bounds how long an added column may take to reach the Storage Write API.
 	SchemaWait time.Duration
+	// JSON writes an object a line, with check, verdict and seen.
+	JSON bool
 }
 
 func (l *LiveCheck) bigquery() sink.Config {
@@ -42,5 +44,7 @@ func (l *LiveCheck) Run(ctx context.Context, w io.Writer) (ok bool, err error) {
 	if len(problems) > 0 {
 		return false, problems
 	}
-	return livecheck.Run(ctx, livecheck.Config{BigQuery: c, Version: version.String(), SchemaWait: l.SchemaWait}, w)
+	return livecheck.Run(ctx, livecheck.Config{
+		BigQuery: c, Version: version.String(), SchemaWait: l.SchemaWait, JSON: l.JSON,
+	}, w)
 }

@@ -1,7 +1,6 @@
 package writer
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -9,6 +8,7 @@ import (
 	orcaservicev3 "github.com/cncf/xds/go/xds/service/orca/v3"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/pkg/processors"
 	"github.com/waybill-data/waybill/pkg/saturation"
@@ -122,7 +122,7 @@ func (l *load) StreamCoreMetrics(
 		select {
 		case <-ticker.C:
 		case <-stream.Context().Done():
-			return context.Cause(stream.Context())
+			return status.FromContextError(stream.Context().Err()).Err()
 		}
 	}
 }

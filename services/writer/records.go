@@ -21,8 +21,15 @@ type records struct {
 
 // Tap implements adminv1.RecordServiceServer.
 func (*records) Tap(*adminv1.TapRequest, adminv1.RecordService_TapServer) error {
-	return status.Error(codes.Unimplemented, "a writer sees rows and no records: ask an ingest")
+	return errNoRecords
 }
+
+// Preview implements adminv1.RecordServiceServer.
+func (*records) Preview(context.Context, *adminv1.PreviewRequest) (*adminv1.PreviewResponse, error) {
+	return nil, errNoRecords
+}
+
+var errNoRecords = status.Error(codes.Unimplemented, "a writer sees rows and no records: ask an ingest")
 
 // Explain implements adminv1.RecordServiceServer.
 func (r *records) Explain(ctx context.Context, q *adminv1.ExplainRequest) (*adminv1.ExplainResponse, error) {

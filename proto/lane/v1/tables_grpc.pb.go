@@ -32,7 +32,10 @@ const (
 type TableServiceClient interface {
 	// Diff compares the table of each route with its row message, in order.
 	//
-	// Errors: INVALID_ARGUMENT for a route that is no table or no row message; UNAVAILABLE when BigQuery cannot be asked.
+	// A writer compares 100 tables at once for all callers together, and 50 a second.
+	//
+	// Errors: INVALID_ARGUMENT for a route that is no table or no row message; UNAVAILABLE when BigQuery cannot be asked;
+	// DEADLINE_EXCEEDED when the call leaves no time for its turn.
 	Diff(ctx context.Context, in *DiffRequest, opts ...grpc.CallOption) (*DiffResponse, error)
 }
 
@@ -62,7 +65,10 @@ func (c *tableServiceClient) Diff(ctx context.Context, in *DiffRequest, opts ...
 type TableServiceServer interface {
 	// Diff compares the table of each route with its row message, in order.
 	//
-	// Errors: INVALID_ARGUMENT for a route that is no table or no row message; UNAVAILABLE when BigQuery cannot be asked.
+	// A writer compares 100 tables at once for all callers together, and 50 a second.
+	//
+	// Errors: INVALID_ARGUMENT for a route that is no table or no row message; UNAVAILABLE when BigQuery cannot be asked;
+	// DEADLINE_EXCEEDED when the call leaves no time for its turn.
 	Diff(context.Context, *DiffRequest) (*DiffResponse, error)
 	mustEmbedUnimplementedTableServiceServer()
 }

@@ -37,7 +37,8 @@ var program = service.Program[ingest.Config]{
 	Name: "ingest",
 	Description: "ingest consumes Kafka topics as a member of a group and hands their records to a writer as rows, " +
 		"each exactly once.",
-	Load: ingest.Load,
+	Load:      ingest.Load,
+	LoadParts: ingest.LoadParts,
 	Process: func(c *ingest.Config) service.Process {
 		return service.Process{Memory: c.Memory, Log: c.Log, Admin: c.Admin, Access: c.Access}
 	},

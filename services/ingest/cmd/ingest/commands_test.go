@@ -3,9 +3,10 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -76,25 +77,29 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// Each command of its own says which exit statuses it has, and what for.
-func TestExitStatusesAreTold(t *testing.T) {
-	told := 0
-	var walk func(reflect.Type)
-	walk = func(of reflect.Type) {
-		for f := range of.Fields() {
-			if _, command := f.Tag.Lookup("cmd"); !command || strings.HasSuffix(f.Type.PkgPath(), "/pkg/service") {
-				continue
-			}
-			if help, ok := reflect.TypeAssert[interface{ Help() string }](reflect.New(f.Type)); !ok {
-				walk(f.Type)
-			} else if told++; !strings.Contains(help.Help(), "Exit status") &&
-				!strings.Contains(help.Help(), "Exit\nstatus") {
-				t.Errorf("the help of %s says nothing of its exit status", f.Name)
+// Each command says in its help which exit statuses it has, and what for, and all but serve, which runs on, can print
+// JSON.
+func TestCommandsAreForScripts(t *testing.T) {
+	parser, err := kong.New(&commands{}, kong.Vars{"config_file": "FILE", "config_env": "ENV"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaves := parser.Model.Leaves(false)
+	if len(leaves) < 25 {
+		t.Errorf("%d commands", len(leaves))
+	}
+	for _, leaf := range leaves {
+		if !strings.Contains(strings.Join(strings.Fields(leaf.Detail), " "), "Exit status") {
+			t.Errorf("the help of %s says nothing of its exit status", leaf.Path())
+		}
+		prints := leaf.Name == "serve"
+		for _, flags := range leaf.AllFlags(true) {
+			for _, f := range flags {
+				prints = prints || f.Name == "output" && f.Short == 'o' && strings.Contains(f.Enum, "json")
 			}
 		}
-	}
-	walk(reflect.TypeFor[commands]())
-	if told < 20 {
-		t.Errorf("%d commands have a help", told)
+		if !prints {
+			t.Errorf("%s has no -o json", leaf.Path())
+		}
 	}
 }

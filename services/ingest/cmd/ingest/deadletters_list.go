@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/terminal"
@@ -193,68 +192,6 @@ func notes(out io.Writer, tallies []deadletter.TopicTally) {
 				plural(t.Foreign, "record is", "records are"), t.ForeignAt, clean(t.Why))
 		}
 	}
-}
-
-// line is a letter as JSON. Key and value are what they are in Kafka: absent keys are null, and bytes that are no UTF-8
-// are in base64.
-type line struct {
-	Place     string    `json:"place"`
-	Topic     string    `json:"topic"`
-	Partition int32     `json:"partition"`
-	Offset    int64     `json:"offset"`
-	Letter    string    `json:"letter"`
-	Written   time.Time `json:"written"`
-	// Timestamp is the record's; absent when it has none.
-	Timestamp *time.Time `json:"timestamp,omitempty"`
-	Reason    string     `json:"reason"`
-	Contract  string     `json:"contract,omitempty"`
-	Type      string     `json:"type,omitempty"`
-	Field     string     `json:"field,omitempty"`
-	Byte      *int       `json:"byte,omitempty"`
-	Error     string     `json:"error"`
-	Key       *string    `json:"key,omitempty"`
-	KeyBytes  []byte     `json:"key_base64,omitempty"`
-	// ValueBytes is the size of the value; null for a null value.
-	ValueBytes   *int `json:"value_bytes"`
-	ValueLeftOut bool `json:"value_left_out,omitempty"`
-	// LeftOut names the parts of the record that the dead-letter topic did not take.
-	LeftOut  string `json:"left_out,omitempty"`
-	Replayed bool   `json:"replayed"`
-	Version  string `json:"version,omitempty"`
-}
-
-func newLine(l *deadletter.Letter, itemType string) line {
-	r := &l.Record
-	out := line{
-		Place: l.Of().String(), Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Letter: l.At.String(),
-		Written: l.Time,
-		Reason:  l.Reason, Contract: l.Contract, Type: itemType, Field: l.Field, Error: l.Err, Replayed: l.Replayed,
-		Version: l.Version,
-		LeftOut: l.LeftOut.String(),
-	}
-	if r.TimestampMicros >= 0 {
-		at := time.UnixMicro(r.TimestampMicros).UTC()
-		out.Timestamp = &at
-	}
-	if l.Byte >= 0 {
-		out.Byte = &l.Byte
-	}
-	switch {
-	case r.Key == nil:
-	case utf8.Valid(r.Key):
-		key := string(r.Key)
-		out.Key = &key
-	default:
-		out.KeyBytes = r.Key
-	}
-	size := len(r.Value)
-	switch {
-	case l.LeftOut.Value >= 0:
-		out.ValueBytes, out.ValueLeftOut = &l.LeftOut.Value, true
-	case r.Value != nil:
-		out.ValueBytes = &size
-	}
-	return out
 }
 
 func (c *listCmd) lines(

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,8 @@ type showCmd struct {
 	Rows  int    `default:"6" placeholder:"N" help:"Rows of 16 bytes to show before and after the byte at fault (${default})."`
 	Whole bool   `help:"Show the whole value."`
 	Out   string `placeholder:"FILE" help:"Write the value to FILE as it is, - for standard output, and show nothing. One letter only."`
+
+	Output string `short:"o" enum:"text,json" default:"text" help:"text, or json: one object a line, with key, headers and value."`
 }
 
 // Help is shown below the flags.
@@ -33,6 +36,7 @@ func (showCmd) Help() string {
   ingest dead-letters show 3/125 --topic orders --whole
   ingest dead-letters show orders/3/125 --out value.avro
   ingest dead-letters show --reason undecodable --limit 1
+  ingest dead-letters show orders/3/125 -o json | jq .headers
 
 Exit status: 0 shown, 1 there is none of this choice, or it cannot be read, 2 wrong usage.`
 }
@@ -47,6 +51,9 @@ func (c *showCmd) Validate() error {
 	}
 	if c.Rows < 0 {
 		return errors.New("--rows: write a number that is not negative")
+	}
+	if c.Out != "" && c.Output == "json" {
+		return errors.New("--out and -o json: choose one; -o json has the value as well")
 	}
 	return nil
 }
@@ -64,6 +71,8 @@ func (c *showCmd) Run(ctx context.Context, std cli.Streams) error {
 		limit = showing
 	}
 	shown, more := 0, false
+	encoder := json.NewEncoder(std.Out)
+	encoder.SetEscapeHTML(false)
 	missing := map[deadletter.Place]bool{}
 	for _, p := range places {
 		missing[p] = true
@@ -79,6 +88,9 @@ func (c *showCmd) Run(ctx context.Context, std cli.Streams) error {
 				return errors.New("--out: more than one letter is chosen; write one place")
 			}
 			return c.write(l, std)
+		}
+		if c.Output == "json" {
+			return encoder.Encode(newWhole(l, itemType))
 		}
 		if shown > 1 {
 			fmt.Fprintln(std.Out)

@@ -125,11 +125,7 @@ func (c *explainCmd) Run(ctx context.Context, std cli.Streams) error {
 
 // told is what the fleet says.
 func (c *explainCmd) told(ctx context.Context, of deadletter.Place) (*adminv1.ExplainResponse, error) {
-	config, err := ingest.Load(c.Config)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := ingest.DialAdmin(&config, c.At)
+	conn, err := dial(c.Config, c.At)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +136,7 @@ func (c *explainCmd) told(ctx context.Context, of deadletter.Place) (*adminv1.Ex
 		Local: c.Local, Topic: of.Topic, Partition: of.Partition, Offset: of.Offset,
 	})
 	if err != nil {
-		return nil, remoteError(err)
+		return nil, remoteError(err, "--at")
 	}
 	return told, nil
 }

@@ -36,7 +36,7 @@ Exit status: 0 they have left, 1 one is no member, or the brokers do not answer,
 
 // Run leaves.
 func (c *leaveCmd) Run(ctx context.Context, std cli.Streams) error {
-	config, err := ingest.Load(c.Config)
+	config, err := ingest.LoadParts(c.Config, "kafka")
 	if err != nil {
 		return err
 	}

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -27,13 +29,29 @@ type query struct {
 	Local bool   `help:"Only what that process knows of itself, without asking others."`
 }
 
+// dial makes a connection to the process at an address; empty: to the ingest of the configuration file. That is read no
+// further than it takes: a process that runs is asked and steered while the contracts in the file are being mended.
+func dial(file, at string) (*grpc.ClientConn, error) {
+	c, err := ingest.LoadParts(file, "grpc", "writer")
+	if err != nil {
+		return nil, err
+	}
+	return ingest.DialAdmin(&c, at)
+}
+
+// remoteError is an error of a process that was asked, without gRPC's words around it. flag is the one that names
+// another process.
+func remoteError(err error, flag string) error {
+	s := status.Convert(err)
+	if s.Code() == codes.Unavailable || s.Code() == codes.DeadlineExceeded {
+		return fmt.Errorf("%s; is an ingest running there? %s names another one", s.Message(), flag)
+	}
+	return errors.New(s.Message())
+}
+
 // dial connects.
 func (a *query) dial() (adminv1.AdminServiceClient, io.Closer, error) {
-	c, err := ingest.Load(a.Config)
-	if err != nil {
-		return nil, nil, err
-	}
-	conn, err := ingest.DialAdmin(&c, a.At)
+	conn, err := dial(a.Config, a.At)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -53,7 +71,7 @@ func ask[A, R any](
 	ctx, cancel := context.WithTimeout(ctx, answersWithin)
 	defer cancel()
 	if r, err = call(client, ctx, request); err != nil {
-		return r, fmt.Errorf("%s; is an ingest running there? --at names another one", status.Convert(err).Message())
+		return r, remoteError(err, "--at")
 	}
 	return r, nil
 }

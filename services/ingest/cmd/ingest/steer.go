@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -17,7 +14,6 @@ import (
 	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/pkg/terminal"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
-	"github.com/waybill-data/waybill/services/ingest"
 )
 
 // acting are the flags of commands that act.
@@ -51,11 +47,7 @@ func do[R acted](
 	ctx context.Context, a *acting, std cli.Streams, call func(context.Context, steers) (R, error),
 	more func(io.Writer, R),
 ) error {
-	c, err := ingest.Load(a.Config)
-	if err != nil {
-		return err
-	}
-	conn, err := ingest.DialAdmin(&c, a.At)
+	conn, err := dial(a.Config, a.At)
 	if err != nil {
 		return err
 	}
@@ -63,12 +55,8 @@ func do[R acted](
 	ctx, cancel := context.WithTimeout(ctx, actWithin)
 	defer cancel()
 	r, err := call(ctx, adminv1.NewSteeringServiceClient(conn))
-	switch s := status.Convert(err); s.Code() {
-	case codes.OK:
-	case codes.Unavailable, codes.DeadlineExceeded:
-		return fmt.Errorf("%s; is an ingest running there? --at names another one", s.Message())
-	default:
-		return errors.New(s.Message())
+	if err != nil {
+		return remoteError(err, "--at")
 	}
 	if a.Output == "json" {
 		return asJSON(std.Out, r)
@@ -146,11 +134,7 @@ func (c *pauseCmd) Run(ctx context.Context, std cli.Streams) error {
 }
 
 func (c *pauseCmd) list(ctx context.Context, std cli.Streams) error {
-	config, err := ingest.Load(c.Config)
-	if err != nil {
-		return err
-	}
-	conn, err := ingest.DialAdmin(&config, c.At)
+	conn, err := dial(c.Config, c.At)
 	if err != nil {
 		return err
 	}
@@ -159,7 +143,7 @@ func (c *pauseCmd) list(ctx context.Context, std cli.Streams) error {
 	defer cancel()
 	r, err := adminv1.NewSteeringServiceClient(conn).ListPauses(ctx, &adminv1.ListPausesRequest{})
 	if err != nil {
-		return fmt.Errorf("%s; is an ingest running there? --at names another one", status.Convert(err).Message())
+		return remoteError(err, "--at")
 	}
 	if c.Output == "json" {
 		return asJSON(std.Out, r)

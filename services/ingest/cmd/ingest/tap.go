@@ -12,13 +12,11 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/service"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
-	"github.com/waybill-data/waybill/services/ingest"
 )
 
 type tapCmd struct {
@@ -58,11 +56,7 @@ var pointsByName = map[string]adminv1.Point{
 
 // Run taps.
 func (c *tapCmd) Run(ctx context.Context, std cli.Streams) error {
-	config, err := ingest.Load(c.Config)
-	if err != nil {
-		return err
-	}
-	conn, err := ingest.DialAdmin(&config, c.Process)
+	conn, err := dial(c.Config, c.Process)
 	if err != nil {
 		return err
 	}
@@ -90,22 +84,13 @@ func (c *tapCmd) Run(ctx context.Context, std cli.Streams) error {
 		}
 	}
 	if !errors.Is(err, io.EOF) && ctx.Err() == nil {
-		return remoteError(err)
+		return remoteError(err, "--process")
 	}
 	c.sum(std.Err, shown, counts)
 	if shown == 0 {
 		return cli.ErrFailed
 	}
 	return nil
-}
-
-// remoteError is an error of a process that was queried.
-func remoteError(err error) error {
-	s := status.Convert(err)
-	if s.Code().String() == "Unavailable" {
-		return fmt.Errorf("%s; is an ingest running there? --process names another one", s.Message())
-	}
-	return errors.New(s.Message())
 }
 
 // sum says what was looked at.

@@ -18,7 +18,7 @@ type topCmd struct {
 // Help is shown below the flags.
 func (topCmd) Help() string {
 	return `Examples:
-  ingest top                          # t tables, l lanes, f fleet, e events, d dead letters, q quit
+  ingest top                          # t tables, l lanes, f fleet, e events, d dead letters, p pause, m move, q quit
   ingest top --at 10.0.0.7:7080
   ingest top --once                   # exit status 1 when a table is stale
   ingest top --once -o json | jq '.tables[] | select(.state != "STATE_FRESH") | .reason'

@@ -19,12 +19,15 @@ const topEvery = 2 * time.Second
 
 // watch shows the fleet until q.
 func watch(ctx context.Context, a *query) error {
-	client, conn, err := a.dial()
+	conn, err := dial(a.Config, a.At)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	_, err = tea.NewProgram(&topScreen{ctx: ctx, client: client, local: a.Local, view: "t"}, tea.WithContext(ctx)).Run()
+	_, err = tea.NewProgram(&topScreen{
+		ctx: ctx, client: adminv1.NewAdminServiceClient(conn), steer: adminv1.NewSteeringServiceClient(conn),
+		local: a.Local, view: "t",
+	}, tea.WithContext(ctx)).Run()
 	if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil {
 		return nil
 	}
@@ -35,6 +38,7 @@ func watch(ctx context.Context, a *query) error {
 type topScreen struct {
 	ctx    context.Context // of the command
 	client adminv1.AdminServiceClient
+	steer  steers
 	local  bool
 
 	view          string // the key that chose it
@@ -48,9 +52,12 @@ type topScreen struct {
 	filter       string
 	typing, help bool
 	chosen       int
-	// table is the one whose lanes are shown; empty: all. tables are those that one can go into.
-	table  string
-	tables []string
+	// table is the one whose lanes are shown; empty: all. names are the tables, or lanes, that are shown.
+	table string
+	names []string
+	// act is what is about to be done; nil: nothing. said is how the last one ended, until the next key.
+	act  *topAct
+	said string
 	// asking and ticking: an answer, and the next question, are on their way.
 	asking, ticking bool
 }
@@ -62,7 +69,7 @@ var topViews = []struct{ key, name string }{
 type (
 	topAnswer struct {
 		view, text string
-		tables     []string
+		names      []string
 		err        error
 	}
 	topTick struct{}
@@ -81,15 +88,15 @@ func (s *topScreen) ask() tea.Cmd {
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(s.ctx, answersWithin)
 		defer cancel()
-		text, tables, err := topText(ctx, s.client, view, table, width, s.local)
-		return topAnswer{view + table, text, tables, err}
+		text, names, err := topText(ctx, s.client, view, table, width, s.local)
+		return topAnswer{view + table, text, names, err}
 	}
 }
 
-// topText is what a view shows, and the tables in it that one can go into.
+// topText is what a view shows, and the tables or lanes in it that one can choose.
 func topText(
 	ctx context.Context, client adminv1.AdminServiceClient, view, table string, width int, local bool,
-) (text string, tables []string, err error) {
+) (text string, names []string, err error) {
 	var out strings.Builder
 	switch view {
 	case "l":
@@ -98,6 +105,9 @@ func topText(
 			return "", nil, err
 		}
 		showLanes(&out, width, r)
+		for _, l := range r.GetLanes() {
+			names = append(names, fmt.Sprintf("%s/%d", l.GetTopic(), l.GetPartition()))
+		}
 	case "f":
 		r, err := client.GetFleet(ctx, &adminv1.GetFleetRequest{Local: local})
 		if err != nil {
@@ -123,10 +133,10 @@ func topText(
 		}
 		showTables(&out, width, r)
 		for _, t := range r.GetTables() {
-			tables = append(tables, t.GetName())
+			names = append(names, t.GetName())
 		}
 	}
-	return out.String(), tables, nil
+	return out.String(), names, nil
 }
 
 // Update implements tea.Model.
@@ -150,13 +160,15 @@ func (s *topScreen) take(message tea.Msg) tea.Cmd {
 			return s.ask()
 		}
 		if s.err = m.err; m.err == nil {
-			s.text, s.tables, s.at = m.text, m.tables, time.Now()
+			s.text, s.names, s.at = m.text, m.names, time.Now()
 		}
 		if s.ticking {
 			return nil
 		}
 		s.ticking = true
 		return tea.Tick(topEvery, func(time.Time) tea.Msg { return topTick{} })
+	case topActed:
+		s.acted(m)
 	case tea.KeyPressMsg:
 		return s.key(m.String())
 	}
@@ -170,9 +182,12 @@ func (s *topScreen) key(key string) tea.Cmd {
 	case s.typing:
 		s.typed(key)
 		return nil
+	case s.act != nil:
+		return s.acting(key)
 	case s.help:
 		s.help = key == "q" // any other key ends it
 	}
+	s.said = ""
 	switch key {
 	case "q":
 		return tea.Quit
@@ -190,6 +205,8 @@ func (s *topScreen) key(key string) tea.Cmd {
 		s.typing, s.filter = true, ""
 	case "?":
 		s.help = true
+	case "p", "m":
+		s.act = s.begin(key)
 	case "enter":
 		return s.into()
 	case "esc":
@@ -209,12 +226,12 @@ func (s *topScreen) key(key string) tea.Cmd {
 	return nil
 }
 
-// step goes to the next line, or to the next table where there is one in that direction.
+// step goes to the next line, or to the next table or lane where there is one in that direction.
 func (s *topScreen) step(by int) {
 	s.chosen += by
 	lines := s.lines()
 	for at := s.chosen; at >= 0 && at < len(lines); at += by {
-		if s.enters(lines[at]) {
+		if s.name(lines[at]) != "" {
 			s.chosen = at
 			return
 		}
@@ -242,26 +259,33 @@ func (s *topScreen) typed(key string) {
 
 // to shows something else.
 func (s *topScreen) to(view, table string) tea.Cmd {
-	s.view, s.table, s.text, s.top, s.chosen = view, table, "", 0, 0
+	s.view, s.table, s.text, s.names, s.top, s.chosen = view, table, "", nil, 0, 0
 	return s.ask()
 }
 
-// into goes from a table to its lanes, and from a lane to what happened to it.
+// into goes from a table to its lanes.
 func (s *topScreen) into() tea.Cmd {
-	lines := s.lines()
-	if s.chosen >= len(lines) {
-		return nil
+	if name := s.onName(); s.view == "t" && name != "" {
+		return s.to("l", name)
 	}
-	if !s.enters(lines[s.chosen]) {
-		return nil
-	}
-	return s.to("l", strings.Fields(lines[s.chosen])[0])
+	return nil
 }
 
-// enters says that Enter leads from a line to the lanes of its table.
-func (s *topScreen) enters(line string) bool {
+// name is the table or lane that a line is about; empty: none.
+func (s *topScreen) name(line string) string {
 	words := strings.Fields(line)
-	return s.view == "t" && len(words) > 1 && strings.HasPrefix(line, "  ") && slices.Contains(s.tables, words[0])
+	if len(words) > 1 && strings.HasPrefix(line, "  ") && slices.Contains(s.names, words[0]) {
+		return words[0]
+	}
+	return ""
+}
+
+// onName is that of the chosen line.
+func (s *topScreen) onName() string {
+	if lines := s.lines(); s.chosen < len(lines) {
+		return s.name(lines[s.chosen])
+	}
+	return ""
 }
 
 // lines are those that the filter keeps; what has no filter to answer to, headings and sentences, stays.
@@ -306,7 +330,7 @@ func (s *topScreen) View() tea.View {
 	}
 	for i, line := range lines[from:min(len(lines), from+s.page())] {
 		mark := ""
-		if from+i == s.chosen && !s.help && s.enters(line) {
+		if from+i == s.chosen && !s.help && s.name(line) != "" {
 			mark = "\x1b[4m" // underlined
 		}
 		out.WriteString(mark + paint(line) + "\x1b[0m\n")
@@ -314,6 +338,10 @@ func (s *topScreen) View() tea.View {
 	switch {
 	case s.typing:
 		fmt.Fprintf(&out, "/%s_", s.filter)
+	case s.act != nil:
+		out.WriteString(s.act.prompt())
+	case s.said != "":
+		out.WriteString(s.said)
 	case s.err != nil:
 		fmt.Fprintf(&out, "\x1b[31m%s\x1b[0m", oneLine(status.Convert(s.err).Message()))
 	case s.at.IsZero():
@@ -341,6 +369,8 @@ const topHelp = `  t  tables      which is stale, and why
 
   ↑ ↓  choose a line        Enter  from a table to its lanes
   /    filter lines         Esc    back: from the filter, from the lanes of a table
+  p    pause the lane, or all lanes of the table, that is chosen
+  m    move the lane that is chosen to another writer; both say first what would happen
   ?    this                 q      quit`
 
 // paint colours a line by the state that it names.

@@ -31,6 +31,12 @@ func (shownFleet) ListTables(context.Context, *adminv1.ListTablesRequest) (*admi
 	}, nil
 }
 
+func (shownFleet) ListLanes(context.Context, *adminv1.ListLanesRequest) (*adminv1.ListLanesResponse, error) {
+	return &adminv1.ListLanesResponse{
+		Total: 1, Lanes: []*adminv1.Lane{{Topic: "orders", Partition: 3, State: "open"}},
+	}, nil
+}
+
 func (shownFleet) GetFleet(context.Context, *adminv1.GetFleetRequest) (*adminv1.GetFleetResponse, error) {
 	return nil, errors.New("the fleet is not to be seen")
 }

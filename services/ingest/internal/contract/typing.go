@@ -163,11 +163,12 @@ func (l *loader) typing(entries []entry) *typing {
 
 // null says that a value that is there is null by its schema: it is a tombstone then.
 func (c *Contract) null(value []byte) bool {
-	switch {
-	case c.at != nil:
+	return (c.at != nil || c.nulls != nil) && c.nullBySchema(value)
+}
+
+func (c *Contract) nullBySchema(value []byte) bool {
+	if c.at != nil {
 		return c.at.plan.Null(value)
-	case c.nulls == nil:
-		return false
 	}
 	_, null := c.nulls(value)
 	return null

@@ -52,8 +52,16 @@ func (t *Taken) Far(d *Dates, micros int64, ok, before bool) (_ int64, null bool
 }
 
 // TakeTime takes the time of the event, as Far settles it; a null one is none. counted says that the column of the
-// value is a moment itself, which counts it.
+// value is a moment itself, which counts it. It is small enough to be inlined: most contracts say nothing of far dates.
 func (t *Taken) TakeTime(d *Dates, micros int64, ok, before, counted bool) (reason string) {
+	if d == nil && ok {
+		t.Micros, t.HasTime = micros, true
+		return ""
+	}
+	return t.takeFar(d, micros, ok, before, counted)
+}
+
+func (t *Taken) takeFar(d *Dates, micros int64, ok, before, counted bool) (reason string) {
 	far := t.far
 	micros, null, reason := t.Far(d, micros, ok, before)
 	t.Micros, t.HasTime = micros, reason == "" && !null

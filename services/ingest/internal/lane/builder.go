@@ -135,7 +135,10 @@ func (b *builder) row(r *record.Record, m *record.Match, paid, nowMicros int64) 
 	k := &b.batch.blocks[m.Route]
 	tail := k.reserve(b.room)
 	before := len(*tail)
-	began := b.traces.due()
+	var began time.Time
+	if b.traces.on {
+		began = b.traces.due()
+	}
 	out, err := b.contracts.AppendRow(*tail, r, nowMicros)
 	if err != nil {
 		b.traces.failed(r, m, began, err)
@@ -165,7 +168,7 @@ func (b *builder) row(r *record.Record, m *record.Match, paid, nowMicros int64) 
 	if t.rows == 1 {
 		t.oldest = r.TimestampMicros
 	}
-	if t.traced == nil {
+	if b.traces.on && t.traced == nil {
 		t.traced = b.traces.laidDown(r, m, began, t.rows-1)
 	}
 	extra := max(0, int64(n-r.Size()))

@@ -75,7 +75,7 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 			return nil, err
 		}
 	}
-	skips := l.orders.toSkip()
+	skips := l.orders.toSkip(from.Position)
 	routes := l.Contracts.Routes()
 	replay, err := newReplay(opened, len(routes), from.Position)
 	if err != nil {

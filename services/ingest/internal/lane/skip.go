@@ -40,8 +40,9 @@ const (
 )
 
 // Skip orders that the record at an offset becomes a dead letter in place of a row; why is said there. The lane settles
-// what it has sent, and opens anew with the order. It holds until the record is settled, or the claim ends. ErrSettled
-// when it is. Safe for concurrent use.
+// what it has sent, and opens anew with the order. It holds until the lane opens behind the record, or the claim ends:
+// a call that breaks before its position is committed is followed by one that meets the record again. ErrSettled when
+// the record is settled. Safe for concurrent use.
 func (l *Lane) Skip(offset int64, why string) error {
 	o := &l.orders
 	o.mu.Lock()
@@ -63,8 +64,8 @@ func (l *Lane) Skip(offset int64, why string) error {
 	return nil
 }
 
-// Skipped is what became of a record that was to be skipped, once it is settled; settled is false until then. It
-// forgets the order then.
+// Skipped is what became of a record that was to be skipped, once it is settled; settled is false until then. What the
+// group has not committed may still be undone: where this process dies, whoever opens the lane next has no such order.
 func (l *Lane) Skipped(offset int64) (became Became, settled bool) {
 	o := &l.orders
 	o.mu.Lock()
@@ -74,23 +75,26 @@ func (l *Lane) Skipped(offset int64) (became Became, settled bool) {
 	}
 	if s := o.skips[offset]; s != nil {
 		became = s.became
-		skips := make(map[int64]*skip, len(o.skips))
-		for at, other := range o.skips {
-			if at != offset {
-				skips[at] = other
-			}
-		}
-		o.skips = skips
 	}
 	return became, true
 }
 
-// toSkip are the orders of now. The map is never changed.
-func (o *orders) toSkip() map[int64]*skip {
+// toSkip are the orders of now, for a call that opens at a committed position: those before it are done with, and
+// forgotten. The map is never changed.
+func (o *orders) toSkip(from int64) map[int64]*skip {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.skips) == 0 {
 		return nil
+	}
+	left := make(map[int64]*skip, len(o.skips))
+	for at, s := range o.skips {
+		if at >= from {
+			left[at] = s
+		}
+	}
+	if o.skips = left; len(left) == 0 {
+		o.skips = nil
 	}
 	return o.skips
 }

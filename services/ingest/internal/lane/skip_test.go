@@ -54,8 +54,8 @@ func TestSkippedWhereTheLaneWaits(t *testing.T) {
 		if became, settled := p.lane.Skipped(3); !settled || became != BecameLetter {
 			t.Errorf("it became %q, settled %v", became, settled)
 		}
-		if became, _ := p.lane.Skipped(3); became != BecameUnseen {
-			t.Errorf("its order is not forgotten: %q", became)
+		if became, _ := p.lane.Skipped(3); became != BecameLetter {
+			t.Errorf("asked again, it became %q", became)
 		}
 		if l := w.log.letters; len(l) != 1 || l[0].Offset != 3 {
 			t.Errorf("letters: %v", l)
@@ -64,8 +64,40 @@ func TestSkippedWhereTheLaneWaits(t *testing.T) {
 		if len(w.store.streams) != 1 {
 			t.Errorf("%d write streams", len(w.store.streams))
 		}
+		p.lane.Again("a call that opens behind the record")
+		w.produceRows("a", 1)
+		w.settle()
+		if became, _ := p.lane.Skipped(3); became != BecameUnseen {
+			t.Errorf("its order is not forgotten: %q", became)
+		}
 		p.end()
 		checkBudget(t, p)
+	})
+}
+
+// An order outlives a call that breaks between the letter and the commit: the record is met again, and becomes no row.
+func TestSkippedAgainAfterABreak(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.produceRows("a", 3)
+		p := w.start(func(p *process) { p.member.tick = time.Hour }) // what is settled is not committed
+		time.Sleep(time.Second)
+		w.skips(p, 3)
+		time.Sleep(time.Second)
+		w.produceRows("a", 1)
+		time.Sleep(time.Second)
+		if became, settled := p.lane.Skipped(3); !settled || became != BecameLetter || w.log.pair().Position > 3 {
+			t.Fatalf("it became %q, settled %v, committed %d", became, settled, w.log.pair().Position)
+		}
+		p.cut()
+		time.Sleep(10 * time.Second)
+		if became, settled := p.lane.Skipped(3); !settled || became != BecameLetter {
+			t.Errorf("after the break it became %q, settled %v", became, settled)
+		}
+		p.end()
+		if rows := w.store.rows("a"); len(rows) != 3 {
+			t.Errorf("rows: %v", rows)
+		}
+		w.verify()
 	})
 }
 

@@ -28,8 +28,9 @@ type sampler struct {
 	lane *Lane
 	// left is how many rows pass before the next one is picked.
 	left int
-	// asked and came are those of the chunk at hand.
+	// asked and came are those of the chunk at hand; on says that something is traced, which is all that most rows ask.
 	asked, came time.Time
+	on          bool
 }
 
 // newSampler starts anywhere: lanes that open often would else trace nothing, or first rows only.
@@ -42,13 +43,10 @@ func newSampler(l *Lane) sampler {
 }
 
 // read takes the times of a chunk.
-func (s *sampler) read(asked, came time.Time) { s.asked, s.came = asked, came }
+func (s *sampler) read(asked, came time.Time) { s.asked, s.came, s.on = asked, came, !came.IsZero() }
 
-// due is now when the row about to be laid down is to be traced, else the zero time.
+// due is now when the row about to be laid down is to be traced, else the zero time. It is asked only while on.
 func (s *sampler) due() time.Time {
-	if s.came.IsZero() { // nothing is traced
-		return time.Time{}
-	}
 	if s.left > 0 {
 		s.left--
 		return time.Time{}

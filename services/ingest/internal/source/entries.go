@@ -26,6 +26,7 @@ type Entries struct {
 
 	mu      sync.Mutex
 	offsets *offsets // nil before the first use
+	lanes   *offsets // of the group of the lanes, on the same client
 	closed  bool
 }
 
@@ -62,6 +63,7 @@ func (w *Entries) open() (*offsets, error) {
 			return nil, err
 		}
 		w.offsets = &offsets{client: client, group: w.Group()}
+		w.lanes = &offsets{client: client, group: w.kafka.Group}
 	}
 	w.backlog.Add(1)
 	return w.offsets, nil
@@ -152,6 +154,35 @@ func (w *Entries) Partitions(ctx context.Context, topic string) ([]int32, error)
 		}
 		return slices.Sorted(slices.Values(partitions)), Explain(err)
 	})
+}
+
+// Committed reads the position that the group of the lanes, and not this one, has committed for a partition; -1 where
+// it has none.
+func (w *Entries) Committed(ctx context.Context, l pauses.Lane) (int64, error) {
+	if _, err := w.open(); err != nil {
+		return 0, Explain(err)
+	}
+	defer w.backlog.Done()
+	read, err := Await(ctx, &w.backlog, func() (lane.Pair, error) {
+		return w.lanes.fetch(topicPartition{l.Topic, l.Partition})
+	})
+	if errors.Is(err, sarama.ErrGroupIDNotFound) {
+		return -1, nil // as some brokers put it
+	}
+	return read.Position, Explain(err)
+}
+
+// End asks the leader of a partition where that ends: the offset of the next record.
+func (w *Entries) End(ctx context.Context, l pauses.Lane) (int64, error) {
+	o, err := w.open()
+	if err != nil {
+		return 0, Explain(err)
+	}
+	defer w.backlog.Done()
+	end, err := Await(ctx, &w.backlog, func() (int64, error) {
+		return o.client.GetOffset(l.Topic, l.Partition, sarama.OffsetNewest)
+	})
+	return end, Explain(err)
 }
 
 // all reads the metadata of all commits of the group.

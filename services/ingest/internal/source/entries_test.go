@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/pkg/findings"
@@ -42,6 +44,51 @@ func TestEntriesAreSeenByOthers(t *testing.T) {
 	}
 	if _, err := other.Partitions(t.Context(), "nothing"); !errors.Is(err, ErrNoTopic) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Where a partition ends, and what the group of the lanes has committed there, is asked of Kafka each time.
+func TestEntriesTellPositions(t *testing.T) {
+	cluster := newCluster(t, kfake.SeedTopics(2, testTopic))
+	config := testConfig(cluster.ListenAddrs()...)
+	words := NewEntries(config)
+	defer words.Close()
+	at := pauses.Lane{Topic: testTopic, Partition: 1}
+	tells := func(end, committed int64) {
+		t.Helper()
+		if got, err := words.End(t.Context(), at); err != nil || got != end {
+			t.Errorf("it ends at %d, %v; want %d", got, err, end)
+		}
+		if got, err := words.Committed(t.Context(), at); err != nil || got != committed {
+			t.Errorf("%d is committed, %v; want %d", got, err, committed)
+		}
+	}
+	tells(0, -1)
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for range 3 {
+		if err := client.ProduceSync(t.Context(), &kgo.Record{
+			Topic: testTopic, Partition: at.Partition, Value: []byte("x"),
+		}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	offsets := kadm.Offsets{}
+	offsets.Add(kadm.Offset{Topic: at.Topic, Partition: at.Partition, At: 2, LeaderEpoch: -1, Metadata: "a checkpoint"})
+	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), config.Kafka.Group, offsets); err != nil {
+		t.Fatal(err)
+	}
+	tells(3, 2)
+	words.Close()
+	if _, err := words.End(t.Context(), at); err == nil {
+		t.Error("tells an end when it is closed")
+	}
+	if _, err := words.Committed(t.Context(), at); err == nil {
+		t.Error("tells what is committed when it is closed")
 	}
 }
 

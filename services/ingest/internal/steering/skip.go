@@ -31,6 +31,8 @@ type Skipper interface {
 const (
 	// skippedWithin is how long a call waits for the record to be settled, and looksEvery how often it looks.
 	skippedWithin, looksEvery = 10 * time.Second, 20 * time.Millisecond
+	// kafkaWithin is how long Kafka may take to say a position.
+	kafkaWithin = 3 * time.Second
 )
 
 // SkipRecord implements adminv1.SteeringServiceServer.
@@ -93,10 +95,12 @@ func (s *Server) skip(
 	case at.Position > offset:
 		return nil, settled()
 	case at.Position >= 0 && at.Lag >= 0 && offset >= end:
-		// Not NOT_FOUND: that says that another ingest has the lane.
-		return nil, status.Errorf(codes.FailedPrecondition, "there is no %s yet: the partition ends at offset %d, "+
-			"as seen within the last seconds", t.name, end)
-	case act.GetValidateOnly():
+		// What the lane knows of the end may be some seconds old.
+		if err := s.isThere(ctx, t, offset); err != nil {
+			return nil, err
+		}
+	}
+	if act.GetValidateOnly() {
 		out.Result.Summary = fmt.Sprintf("%s would become a dead letter once its lane is there, which is at offset %d",
 			t.name, at.Position)
 		return out, nil
@@ -114,7 +118,7 @@ func (s *Server) skip(
 	for until := time.Now().Add(skippedWithin); ; {
 		became, settled := l.Skipped(offset)
 		now := l.Status()
-		if out.Position = now.Position; settled {
+		if out.Position = now.Position; settled && s.isCommitted(ctx, t, offset) {
 			out.Settled, out.Became = true, string(became)
 			out.Result.Summary = t.name + " " + becomes(became)
 			return out, nil
@@ -133,6 +137,32 @@ func (s *Server) skip(
 			return nil, status.FromContextError(ctx.Err()).Err()
 		}
 	}
+}
+
+// isThere asks Kafka whether a partition has an offset by now.
+func (s *Server) isThere(ctx context.Context, t *target, offset int64) error {
+	ctx, cancel := context.WithTimeout(ctx, kafkaWithin)
+	defer cancel()
+	end, err := s.Positions.End(ctx, t.lanes[0])
+	switch {
+	case err != nil:
+		return status.Errorf(codes.Unavailable, "Kafka does not say whether there is a %s yet: %v", t.name, err)
+	case offset >= end:
+		// Not NOT_FOUND: that says that another ingest has the lane.
+		return status.Errorf(codes.FailedPrecondition, "there is no %s yet: the partition ends at offset %d", t.name,
+			end)
+	}
+	return nil
+}
+
+// isCommitted asks Kafka whether the position of a lane is committed behind an offset. Until then it is not certain
+// what the record has become: were this process to die, the next owner of the lane would meet it again, without the
+// order.
+func (s *Server) isCommitted(ctx context.Context, t *target, offset int64) bool {
+	ctx, cancel := context.WithTimeout(ctx, kafkaWithin)
+	defer cancel()
+	position, err := s.Positions.Committed(ctx, t.lanes[0])
+	return err == nil && position > offset
 }
 
 // becomes is what a record has become, in words.

@@ -26,6 +26,14 @@ type Contracts interface {
 	Tables(topic string) []string
 }
 
+// Positions are those of partitions, as Kafka has them at the moment.
+type Positions interface {
+	// End is the offset of the next record.
+	End(ctx context.Context, l pauses.Lane) (int64, error)
+	// Committed is the position of the group; -1: none.
+	Committed(ctx context.Context, l pauses.Lane) (int64, error)
+}
+
 // Server is adminv1.SteeringServiceServer. Fill in the exported fields, and call Ready.
 type Server struct {
 	adminv1.UnimplementedSteeringServiceServer
@@ -36,6 +44,8 @@ type Server struct {
 	Contracts Contracts
 	// Partitions lists those of a topic, as the brokers have it.
 	Partitions func(ctx context.Context, topic string) ([]int32, error)
+	// Positions are asked of Kafka, for what a lane says may be newer or older.
+	Positions Positions
 	// Pauses are those that hold, and Keep keeps others.
 	Pauses *pauses.Follower
 	Keep   func(ctx context.Context, words map[pauses.Lane]string) error

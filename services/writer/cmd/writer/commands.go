@@ -21,7 +21,8 @@ var program = service.Program[writer.Config]{
 	Name: "writer",
 	Description: "writer takes the rows of Kafka partitions from ingest and appends them to BigQuery, each exactly " +
 		"once.",
-	Load: writer.Load,
+	Load:      writer.Load,
+	LoadParts: writer.LoadParts,
 	Process: func(c *writer.Config) service.Process {
 		return service.Process{Memory: c.Memory, Log: c.Log, Admin: c.Admin, Access: c.Access}
 	},

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 )
 
 func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
@@ -42,6 +44,33 @@ func TestCommandLine(t *testing.T) {
 				t.Errorf("exit status %d, want %d, and %q in:\n%s%s", code, test.code, test.want, out, errs)
 			}
 		})
+	}
+}
+
+// Each command says in its help which exit statuses it has, and what for, and all but serve, which runs on, can print
+// JSON.
+func TestCommandsAreForScripts(t *testing.T) {
+	parser, err := kong.New(&commands{}, kong.Vars{"config_file": "FILE", "config_env": "ENV"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaves := parser.Model.Leaves(false)
+	if len(leaves) < 5 {
+		t.Errorf("%d commands", len(leaves))
+	}
+	for _, leaf := range leaves {
+		if !strings.Contains(strings.Join(strings.Fields(leaf.Detail), " "), "Exit status") {
+			t.Errorf("the help of %s says nothing of its exit status", leaf.Path())
+		}
+		prints := leaf.Name == "serve"
+		for _, flags := range leaf.AllFlags(true) {
+			for _, f := range flags {
+				prints = prints || f.Name == "output" && f.Short == 'o' && strings.Contains(f.Enum, "json")
+			}
+		}
+		if !prints {
+			t.Errorf("%s has no -o json", leaf.Path())
+		}
 	}
 }
 

@@ -3,9 +3,11 @@ package lane
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -77,13 +79,33 @@ func (l *lane) logEnd(err error) error {
 			l.log.Warn("a call ended before it was opened", "code", code, "error", err, "others_since_last", others)
 		})
 	case err == nil:
-		l.log.Info("lane closed", "position", l.position)
+		l.say(func(log *slog.Logger) { log.Info("lane closed", "position", l.position) })
 	case code == codes.FailedPrecondition || code == codes.InvalidArgument || code == codes.Internal:
-		l.log.Error("lane ended", "position", l.position, "phase", l.phase, "code", code, "error", err)
+		l.say(func(log *slog.Logger) {
+			log.Error("lane ended", "position", l.position, "phase", l.phase, "code", code, "error", err)
+		})
 	default:
-		l.log.Warn("lane ended", "position", l.position, "phase", l.phase, "code", code, "error", err)
+		l.say(func(log *slog.Logger) {
+			log.Warn("lane ended", "position", l.position, "phase", l.phase, "code", code, "error", err)
+		})
 	}
 	return err
+}
+
+// say logs a transition, as long as the host that the call comes from has not had more lines than it may: whoever may
+// open lanes can open and end hundreds a second.
+func (l *lane) say(line func(*slog.Logger)) {
+	from := ""
+	if p, ok := peer.FromContext(l.ctx); ok {
+		from = p.Addr.String()
+	}
+	l.service.lines.Say(from, func(others int) {
+		log := l.log
+		if others > 0 {
+			log = log.With("others_since_last", others)
+		}
+		line(log)
+	})
 }
 
 // receive reads messages as they are granted: none behind the half-close or a fault, for the owner grants no more. It

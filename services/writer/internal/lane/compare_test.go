@@ -44,16 +44,18 @@ func TestDiffOfManyRoutes(t *testing.T) {
 	for i := range maxDiffRoutes + 1 {
 		many = append(many, route(fmt.Sprintf("t%d", i)))
 	}
-	c := &comparer{}
-	out, err := (&Tables{Comparer: c}).Diff(t.Context(), &lanev1.DiffRequest{Routes: many[:maxDiffRoutes]})
-	if err != nil || int(c.requests.Load()) != maxDiffRoutes || len(out.GetTables()) != maxDiffRoutes {
-		t.Fatalf("%d requests, %d results: %v", c.requests.Load(), len(out.GetTables()), err)
-	}
-	for i, d := range out.GetTables() {
-		if want := fmt.Sprintf("p.d.t%d", i); d.GetTable() != want {
-			t.Fatalf("tables[%d] is %s, want %s", i, d.GetTable(), want)
+	synctest.Test(t, func(t *testing.T) {
+		c := &comparer{}
+		out, err := (&Tables{Comparer: c}).Diff(t.Context(), &lanev1.DiffRequest{Routes: many[:maxDiffRoutes]})
+		if err != nil || int(c.requests.Load()) != maxDiffRoutes || len(out.GetTables()) != maxDiffRoutes {
+			t.Fatalf("%d requests, %d results: %v", c.requests.Load(), len(out.GetTables()), err)
 		}
-	}
+		for i, d := range out.GetTables() {
+			if want := fmt.Sprintf("p.d.t%d", i); d.GetTable() != want {
+				t.Fatalf("tables[%d] is %s, want %s", i, d.GetTable(), want)
+			}
+		}
+	})
 	for _, c := range []struct {
 		routes []*lanev1.Route
 		code   codes.Code
@@ -134,5 +136,43 @@ func TestDiffsAtOnce(t *testing.T) {
 		}
 		close(w.let)
 		all.Wait()
+	})
+}
+
+// All requests together ask BigQuery so many times a second, beyond some at once. Who gives a call less time than its
+// turns take is told so at once, and asks BigQuery nothing in vain.
+func TestComparesHaveAPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &comparer{}
+		tables := &Tables{Comparer: c}
+		r := &lanev1.DiffRequest{}
+		for i := range comparesTogether {
+			r.Routes = append(r.Routes, &lanev1.Route{
+				Table: fmt.Sprintf("t%d", i), Row: &lanev1.Route_Message{Message: "m"},
+			})
+		}
+		began := time.Now()
+		if _, err := tables.Diff(t.Context(), r); err != nil || time.Since(began) > 0 {
+			t.Errorf("the first took %v: %v", time.Since(began), err)
+		}
+		if _, err := tables.Diff(t.Context(), r); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took < comparesTogether*time.Second/comparesASecond-time.Millisecond {
+			t.Errorf("the second took %v", took)
+		}
+		began = time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := tables.Diff(ctx, r)
+		if status.Code(err) != codes.DeadlineExceeded || !strings.Contains(err.Error(), "ask in parts") {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took >= time.Second {
+			t.Errorf("it was told after %v", took)
+		}
+		if n := c.requests.Load(); n > 2*comparesTogether+comparesASecond {
+			t.Errorf("%d were asked", n)
+		}
 	})
 }

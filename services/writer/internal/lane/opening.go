@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -279,7 +280,9 @@ func (l *lane) takeOpened(o *opened, err error) error {
 	l.awaiting, l.awaited = true, 0
 	l.enter(awaitsDurable)
 	l.service.Metrics.opens.WithLabelValues(o.outcome).Inc()
-	l.log.Info("lane opened", "outcome", o.outcome, "position", l.position, "drop", dropping, "left_out",
-		len(opened.LeftOut))
+	l.say(func(log *slog.Logger) {
+		log.Info("lane opened", "outcome", o.outcome, "position", l.position, "drop", dropping, "left_out",
+			len(opened.LeftOut))
+	})
 	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: opened}})
 }

@@ -93,6 +93,8 @@ type Service struct {
 	draining string
 	// unopened bounds the lines about calls that ended before they were lanes.
 	unopened logging.Seldom
+	// lines bounds those about lanes by the hosts that their calls come from.
+	lines logging.Callers
 	// strangers are write streams that hold rows of somebody else, as far as this process has seen.
 	strangers map[suspect]struct{}
 	// goroutines are the owners and the receivers: a receiver ends just after its call.

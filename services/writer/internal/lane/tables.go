@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -21,6 +22,10 @@ const (
 	// diffsAtOnce bounds the requests that are worked on; others wait. Descriptors take many times in memory what they
 	// take on the wire.
 	diffsAtOnce = 4
+	// comparesASecond bounds what all requests ask of BigQuery, beyond comparesTogether: lanes look at tables by the
+	// same quota, 100 requests a second and method (https://cloud.google.com/bigquery/quotas#api_request_quotas).
+	comparesASecond  = 50
+	comparesTogether = 100
 )
 
 // ErrRoute says that a route names no table, or no row message that a table could hold.
@@ -42,13 +47,20 @@ type Tables struct {
 	// Project and Dataset are those of tables whose route names none.
 	Project, Dataset string
 
-	turns     chan struct{}
-	makeTurns sync.Once
+	turns chan struct{}
+	pace  *rate.Limiter
+	start sync.Once
+}
+
+func (t *Tables) init() {
+	t.start.Do(func() {
+		t.turns, t.pace = make(chan struct{}, diffsAtOnce), rate.NewLimiter(comparesASecond, comparesTogether)
+	})
 }
 
 // Diff implements lanev1.TableServiceServer.
 func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffResponse, error) {
-	t.makeTurns.Do(func() { t.turns = make(chan struct{}, diffsAtOnce) })
+	t.init()
 	select {
 	case t.turns <- struct{}{}:
 	case <-ctx.Done():
@@ -90,6 +102,9 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 						route.GetTable(), p)
 				}
 			}()
+			if err := t.pace.Wait(ctx); err != nil {
+				return tooSoon(ctx, err)
+			}
 			out.Tables[i], err = t.Comparer.Diff(ctx, route)
 			switch {
 			case err == nil:
@@ -107,6 +122,16 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 		return nil, err
 	}
 	return out, nil
+}
+
+// tooSoon is why the turn of a table did not come: the call has ended, or its deadline is before the turn.
+func tooSoon(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	return status.Errorf(codes.DeadlineExceeded,
+		"the writer compares %d tables a second for all callers together (%v): give the call more time, or ask in "+
+			"parts", comparesASecond, err)
 }
 
 // checkRoute reports whether a route names a table and rows, and how many columns its descriptor has. The error

@@ -18,17 +18,22 @@ type jsonText struct {
 	// met are the bits of the fields of the messages being written, outer ones first.
 	met  []uint64
 	seed maphash.Seed
+	// used says that something was written since trim. Most payloads have no JSON column.
+	used bool
 }
 
 func (j *jsonText) begin() {
 	if j.seed == (maphash.Seed{}) {
 		j.seed = maphash.MakeSeed()
 	}
+	j.used = true
 	j.Reset()
 	j.keys, j.met = j.keys[:0], j.met[:0]
 }
 
+// trim releases memory that only a huge text needed.
 func (j *jsonText) trim() {
+	j.used = false
 	j.Trim()
 	j.keys, j.met = decode.Trim(j.keys), decode.Trim(j.met)
 }

@@ -66,7 +66,9 @@ func (m *machine) decode(n *node, dst, payload []byte) ([]byte, bool) {
 		out = append(out, payload[m.run:]...)
 	}
 	m.src, m.out = nil, nil
-	m.json.trim()
+	if m.json.used {
+		m.json.trim()
+	}
 	return out, ok
 }
 

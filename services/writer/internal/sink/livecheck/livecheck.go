@@ -27,6 +27,8 @@ type Config struct {
 	BigQuery sink.Config
 	// Version of the program, for BigQuery's logs.
 	Version string
+	// JSON writes an object a line for each experiment, with check, verdict and seen, and nothing else.
+	JSON bool
 	// SchemaWait bounds how long an added column may take to reach the Storage Write API.
 	SchemaWait time.Duration
 }
@@ -107,13 +109,8 @@ func Run(ctx context.Context, c Config, w io.Writer) (ok bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, b.drop(ctx)) }()
-	fmt.Fprintf(w, "table %s.%s.%s, deleted at the end\n\n", b.table.ProjectID, b.table.DatasetID, b.table.TableID)
-
-	width := 0
-	for _, e := range experiments {
-		width = max(width, len(e.name))
-	}
-	fmt.Fprintf(w, "%-*s  %-8s  %s\n", width, "check", "verdict", "what was seen")
+	said := &sayer{w: w, json: c.JSON}
+	said.begin(b.table)
 	failed := 0
 	for _, e := range experiments {
 		verdict := "ok"
@@ -126,12 +123,12 @@ func Run(ctx context.Context, c Config, w io.Writer) (ok bool, err error) {
 		if err != nil {
 			failed++
 		}
-		fmt.Fprintf(w, "%-*s  %-8s  %s\n", width, e.name, verdict, seen)
+		said.result(e.name, verdict, seen)
 		if ctx.Err() != nil {
 			return false, fmt.Errorf("interrupted: %w", ctx.Err())
 		}
 	}
-	fmt.Fprintf(w, "\n%d ok, %d not\n", len(experiments)-failed, failed)
+	said.end(failed)
 	return failed == 0, nil
 }
 
