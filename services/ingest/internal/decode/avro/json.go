@@ -16,19 +16,26 @@ import (
 var textType = &typ{kind: kindString}
 
 // brackets are those around the parts of a type.
-var brackets = map[kind][2]byte{kindRecord: {'{', '}'}, kindMap: {'{', '}'}, kindArray: {'[', ']'}}
+func brackets(k kind) (open, shut byte) {
+	if k == kindArray {
+		return '[', ']'
+	}
+	return '{', '}'
+}
 
 // open and close write what stands around the parts of a value, if it is written.
 func (m *machine) open(s *skipped) (reason string) {
 	if !s.write {
 		return ""
 	}
-	return m.json.Open(brackets[s.kind][0])
+	bracket, _ := brackets(s.kind)
+	return m.json.Open(bracket)
 }
 
 func (m *machine) close(s *skipped) {
 	if s.write {
-		m.json.Close(brackets[s.kind][1])
+		_, bracket := brackets(s.kind)
+		m.json.Close(bracket)
 	}
 }
 

@@ -101,8 +101,9 @@ var kinds = [...]shape.Kind{
 	kindEnum: shape.Enum, kindRecord: shape.Record, kindArray: shape.Array, kindMap: shape.Map, kindUnion: shape.Union,
 }
 
-// moments are the kinds of logical types that count time, and the units that they count.
-var moments = map[logical]struct {
+// moments are the kinds of logical types that count time, and the units that they count; no kind of the others. They
+// are looked up for each value.
+var moments = [...]struct {
 	kind shape.Kind
 	unit decode.Unit
 }{
@@ -114,12 +115,12 @@ var moments = map[logical]struct {
 	logicalTimestampNanos:  {shape.Timestamp, decode.Nanos},
 	logicalLocalMillis:     {shape.DateTime, decode.Millis},
 	logicalLocalMicros:     {shape.DateTime, decode.Micros},
-	logicalLocalNanos:      {shape.DateTime, decode.Nanos},
+	logicalLocalNanos:      {shape.DateTime, decode.Nanos}, // the last of all
 }
 
 func (u *unfolder) kind(t *typ) (shape.Kind, decode.Unit) {
-	switch m, ok := moments[t.logical]; {
-	case ok:
+	switch m := moments[t.logical]; {
+	case m.kind != 0:
 		return m.kind, m.unit
 	case t.logical == logicalDecimal, t.logical == logicalBigDecimal && !u.natural:
 		return shape.Decimal, 0
