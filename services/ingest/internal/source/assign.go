@@ -125,6 +125,9 @@ func (c cooperative) Plan(
 func (s *Source) assignment(generation int32, topics map[string][]int32, reported bool) {
 	if m := s.member.Load(); m != nil {
 		m.assignment(generation, topics, reported)
+		if s.entered != nil {
+			s.entered(m)
+		}
 	}
 }
 

@@ -21,6 +21,8 @@ type session struct {
 	leave context.CancelFunc
 	// renewed says that the claims outlive the session, as another generation is wanted for their commits.
 	renewed atomic.Bool
+	// early says that a revoked claim has ended while the session ran, see outlived.
+	early atomic.Bool
 	// over concludes the generation, once.
 	over sync.Once
 	// group is set while the session runs.
@@ -33,6 +35,14 @@ type session struct {
 func (s *session) renew() {
 	s.renewed.Store(true)
 	s.leave()
+}
+
+// outlived says that claims go on when the session ends. A claim that is revoked may have drained before sarama has
+// marked it as revoked, which it does after it has told us of the assignment: sarama then takes its end for the
+// handler's wish to leave, and ends the session of all. The next join has the same claims, by our report.
+func (s *session) outlived(ctx context.Context) bool {
+	return s.renewed.Load() ||
+		s.early.Load() && errors.Is(context.Cause(ctx), sarama.ErrSessionConsumeClaimExited)
 }
 
 // Setup begins the first generation of a session.
@@ -141,14 +151,18 @@ func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.Consume
 	case <-gs.Context().Done():
 	}
 	if gs.Context().Err() != nil {
-		if s.renewed.Load() {
+		if s.outlived(gs.Context()) {
 			return nil
 		}
 		s.over.Do(m.committer.conclude)
 		c.end(nil)
 	}
 	<-c.done
-	if gs.Context().Err() == nil && errors.Is(context.Cause(c.owned), lane.ErrFenced) {
+	fenced := errors.Is(context.Cause(c.owned), lane.ErrFenced)
+	if !fenced {
+		s.early.Store(true)
+	}
+	if gs.Context().Err() == nil && fenced {
 		// The coordinator does not know us; the heartbeat is about to learn the same. If it does not, only joining
 		// again helps, and returning asks for that.
 		select {

@@ -41,6 +41,8 @@ type Source struct {
 	// endsEvery is how often the ends of partitions are looked up.
 	backoff    time.Duration
 	fenceGrace time.Duration
+	// entered is called, in tests, between our entering a generation and what sarama makes of it.
+	entered func(*membership)
 	// joinGrace is how long a member that stops waits for a join of its own to be answered, while its lanes go on.
 	joinGrace time.Duration
 	endsEvery time.Duration
