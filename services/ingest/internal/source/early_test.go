@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/IBM/sarama"
@@ -29,7 +30,7 @@ func TestClaimsThatDrainAtOnce(t *testing.T) {
 						}
 						ctx := session.group.Context()
 						<-ctx.Done() // since the claims have drained, and sarama has not marked them
-						if context.Cause(ctx) == sarama.ErrSessionConsumeClaimExited {
+						if errors.Is(context.Cause(ctx), sarama.ErrSessionConsumeClaimExited) {
 							exits <- struct{}{}
 						}
 					}
