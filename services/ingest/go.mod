@@ -6,7 +6,6 @@ require (
 	cel.dev/cel-go v0.32.0
 	charm.land/bubbletea/v2 v2.1.1
 	github.com/IBM/sarama v1.61.1
-	github.com/alecthomas/kong v1.17.0
 	github.com/aws/aws-msk-iam-sasl-signer-go v1.0.4
 	github.com/bufbuild/protocompile v0.14.1
 	github.com/cncf/xds/go v0.0.0-20260202195803-dba9d589def2
@@ -43,6 +42,7 @@ require (
 require (
 	cel.dev/expr v0.25.3 // indirect
 	cloud.google.com/go/compute/metadata v0.9.0 // indirect
+	github.com/alecthomas/kong v1.17.0 // indirect
 	github.com/antlr4-go/antlr/v4 v4.13.1 // indirect
 	github.com/aws/aws-sdk-go-v2 v1.32.4 // indirect
 	github.com/aws/aws-sdk-go-v2/config v1.28.2 // indirect

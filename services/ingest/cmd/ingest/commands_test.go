@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alecthomas/kong"
+	"github.com/waybill-data/waybill/pkg/cli/clitest"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -79,27 +79,4 @@ func TestCommandLine(t *testing.T) {
 
 // Each command says in its help which exit statuses it has, and what for, and all but serve, which runs on, can print
 // JSON.
-func TestCommandsAreForScripts(t *testing.T) {
-	parser, err := kong.New(&commands{}, kong.Vars{"config_file": "FILE", "config_env": "ENV"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaves := parser.Model.Leaves(false)
-	if len(leaves) < 25 {
-		t.Errorf("%d commands", len(leaves))
-	}
-	for _, leaf := range leaves {
-		if !strings.Contains(strings.Join(strings.Fields(leaf.Detail), " "), "Exit status") {
-			t.Errorf("the help of %s says nothing of its exit status", leaf.Path())
-		}
-		prints := leaf.Name == "serve"
-		for _, flags := range leaf.AllFlags(true) {
-			for _, f := range flags {
-				prints = prints || f.Name == "output" && f.Short == 'o' && strings.Contains(f.Enum, "json")
-			}
-		}
-		if !prints {
-			t.Errorf("%s has no -o json", leaf.Path())
-		}
-	}
-}
+func TestCommandsAreForScripts(t *testing.T) { clitest.ForScripts(t, &commands{}, 25) }
