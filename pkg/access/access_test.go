@@ -213,7 +213,23 @@ func TestTokensOfAnIssuer(t *testing.T) {
 		}
 	}
 	// Signed with the public key as if it were a secret, or not at all.
-	for _, text := range []string{"eyJhbGciOiJub25lIn0.eyJzdWIiOiJtZSJ9.", "a.b.c", "x"} {
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: public},
+		(&jose.SignerOptions{}).WithHeader("kid", "1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	confused, err := jwt.Signed(signer).Claims(jwt.Claims{
+		Issuer: "https://issuer", Subject: "me", Audience: jwt.Audience{"waybill"},
+		Expiry: jwt.NewNumericDate(now.Add(time.Hour)),
+	}).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{confused, "eyJhbGciOiJub25lIn0.eyJzdWIiOiJtZSJ9.", "a.b.c", "x"} {
 		if caller, known := g.identify(nil, text, now); known {
 			t.Errorf("%s: %+v", text, caller)
 		}

@@ -202,6 +202,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 	other := tlstest.NewAuthority(t)
 	nobody := h.client(h.authority, tlstest.Name{})
 	viewer := h.client(h.authority, tlstest.Name{DNS: viewerDNS})
+	older, weak := viewer.Clone(), viewer.Clone()
+	older.MinVersion, older.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+	weak.MaxVersion, weak.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}
 	waitFor(t, func() bool { return h.call(nobody, "good-token") == codes.Unimplemented })
 	for name, tt := range map[string]struct {
 		secure *tls.Config
@@ -229,6 +232,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 		"token that has ended":  {nobody, "old-token", codes.Unauthenticated, 401, 401},
 		"bad token and a name":  {viewer, "guess", codes.Unauthenticated, 401, 401},
 		"plaintext":             {nil, "good-token", codes.Unavailable, 400, 400},
+		"TLS 1.1":               {older, "", codes.Unavailable, 0, 0},
+		"a weak cipher":         {weak, "", codes.Unavailable, 0, 0},
 		"another authority": {
 			h.client(other, tlstest.Name{DNS: adminDNS}), "", codes.Unavailable, 0, 0,
 		},
@@ -252,6 +257,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 	if !h.disconnects(nobody, "/lanes") || h.disconnects(viewer, "/lanes") {
 		t.Error("who is unknown keeps the connection, or a viewer loses it")
+	}
+	if got, _ := h.get(nobody, "", "/lanes?token=good-token&access_token=good-token"); got != 401 {
+		t.Errorf("/lanes takes a token from the address: %d", got)
 	}
 	if got, _ := h.get(nobody, "", "/metrics"); got != 401 {
 		t.Errorf("/metrics, which is not open, says %d", got)

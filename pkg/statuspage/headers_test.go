@@ -33,6 +33,17 @@ func TestPagesForbidWhatTheyDoNotNeed(t *testing.T) {
 			t.Errorf("GET %s: other origins %q, server %q", path, origin, header.Get("Server"))
 		}
 	}
+	for _, path := range []string{"/page.js", "/"} {
+		w := get(t, h, path)
+		if w.Code != http.StatusOK || w.Header().Get("Set-Cookie") != "" {
+			t.Errorf("GET %s: %d, cookie %q", path, w.Code, w.Header().Get("Set-Cookie"))
+		}
+		for _, kept := range []string{"localStorage", "sessionStorage", "indexedDB", "document.cookie", "eval("} {
+			if strings.Contains(w.Body.String(), kept) {
+				t.Errorf("GET %s uses %s", path, kept)
+			}
+		}
+	}
 	if code := get(t, h, "/lane?topic=none&partition=0").Code; code != http.StatusNotFound {
 		t.Errorf("a lane that is not there: %d", code)
 	}

@@ -141,3 +141,26 @@ func TestWriterHearsTheAlert(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A server that has a certificate of the right authority and of another name is not the one that is meant.
+func TestServersOfAnotherName(t *testing.T) {
+	authority := tlstest.NewAuthority(t)
+	server, client := tlstest.Files(t), tlstest.Files(t)
+	tlstest.Renew(t, client, authority, authority)
+	client.ServerName = "writer.test"
+	for name, said := range map[string]string{"writer.test": "", "x.test": "valid for x.test, not writer.test"} {
+		tlstest.RenewAs(t, server, authority, authority, tlstest.Name{DNS: name})
+		address := listen(t, server, func(c *tls.Conn) { _ = c.Handshake() }) // fails for who goes away
+		config, err := tlsfiles.Client(client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := tls.Dial("tcp", address, config)
+		if err == nil {
+			_ = conn.Close() // was only there to shake hands
+		}
+		if (err == nil) != (said == "") || err != nil && !strings.Contains(err.Error(), said) {
+			t.Errorf("a server that is %s: %v, want %q", name, err, said)
+		}
+	}
+}

@@ -1,7 +1,10 @@
 package json
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
@@ -113,6 +116,29 @@ func TestReferences(t *testing.T) {
 			!strings.Contains(err.Error(), want) ||
 			!bad && got != want {
 			t.Errorf("%s: %s, %v, want %s", name, got, err, c.want)
+		}
+	}
+}
+
+// What a schema refers to is one of the documents beside it, or an error: an address in a schema is a name, and nobody
+// calls there.
+func TestReferencesAreNotFetched(t *testing.T) {
+	var calls atomic.Int32
+	there := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls.Add(1)
+		_, _ = w.Write([]byte(`{"type":"string"}`)) // a caller that is gone does not matter
+	}))
+	t.Cleanup(there.Close)
+	for _, schema := range []string{
+		`{"properties":{"p":{"$ref":"%s/s.json"}}}`, `{"$id":"%s/a.json","properties":{"p":{"$ref":"s.json"}}}`,
+		`{"$schema":"%s/s.json","properties":{"p":{"$ref":"#/$defs/none"}}}`,
+	} {
+		s, err := Parse([]byte(strings.Replace(schema, "%s", there.URL, 1)), JSONSchema)
+		if err == nil {
+			_, err = s.Compile(Settings{}, decode.Options{Contract: "c", Payload: "payload"})
+		}
+		if err == nil || calls.Load() != 0 {
+			t.Errorf("%s: %v, %d calls", schema, err, calls.Load())
 		}
 	}
 }

@@ -1,0 +1,87 @@
+package review
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// levelOne are the items of level 1 of OWASP's Application Security Verification Standard 4.0.3, by section: the
+// numbers that it has, without those that the standard deleted.
+var levelOne = map[string][]int{
+	"2.1": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, "2.2": {1, 2, 3}, "2.3": {1}, "2.5": {1, 2, 3, 4, 5, 6},
+	"2.7": {1, 2, 3, 4}, "2.8": {1},
+	"3.1": {1}, "3.2": {1, 2, 3}, "3.3": {1, 2}, "3.4": {1, 2, 3, 4, 5}, "3.7": {1},
+	"4.1": {1, 2, 3, 5}, "4.2": {1, 2}, "4.3": {1, 2},
+	"5.1": {1, 2, 3, 4, 5}, "5.2": {1, 2, 3, 4, 5, 6, 7, 8}, "5.3": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, "5.5": {1, 2, 3, 4},
+	"6.2": {1},
+	"7.1": {1, 2}, "7.4": {1},
+	"8.2": {1, 2, 3}, "8.3": {1, 2, 3, 4},
+	"9.1":  {1, 2, 3},
+	"10.3": {1, 2, 3},
+	"11.1": {1, 2, 3, 4, 5},
+	"12.1": {1}, "12.3": {1, 2, 3, 4, 5}, "12.4": {1, 2}, "12.5": {1, 2}, "12.6": {1},
+	"13.1": {1, 3}, "13.2": {1, 2, 3}, "13.3": {1},
+	"14.2": {1, 2, 3}, "14.3": {2, 3}, "14.4": {1, 2, 3, 4, 5, 6, 7}, "14.5": {1, 2, 3},
+}
+
+// items are those that a text names: 4.1.2, 2.1.1 to 2.1.12, or 12.3.x for all of a section.
+func items(text string) (out []string) {
+	for _, m := range regexp.MustCompile(`\b(\d+\.\d+)\.(?:(x)|(\d+)(?: to (\d+\.\d+)\.(\d+))?)`).FindAllStringSubmatch(text, -1) {
+		section, first, last := m[1], m[3], m[3]
+		switch {
+		case m[2] != "":
+			for _, n := range levelOne[section] {
+				out = append(out, fmt.Sprintf("%s.%d", section, n))
+			}
+			continue
+		case m[4] == section:
+			last = m[5]
+		}
+		from, _ := strconv.Atoi(first)
+		to, _ := strconv.Atoi(last)
+		for n := from; n <= to; n++ {
+			out = append(out, fmt.Sprintf("%s.%d", section, n))
+		}
+	}
+	return out
+}
+
+// Each item of level 1 is answered, or said to ask for what is not here, and no line answers one that level 1 has not.
+func TestReviewAnswersLevelOne(t *testing.T) {
+	_, review, found := strings.Cut(page(t, "docs/security.md"), "\n### OWASP ASVS, level 1\n")
+	review, _, ends := strings.Cut(review, "\n### ")
+	if !found || !ends {
+		t.Fatal("docs/security.md has no list of level 1")
+	}
+	wanted := map[string]bool{}
+	for section, numbers := range levelOne {
+		for _, n := range numbers {
+			wanted[fmt.Sprintf("%s.%d", section, n)] = true
+		}
+	}
+	answered := map[string]int{}
+	for line := range strings.Lines(review) {
+		switch first, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | "); {
+		case strings.HasPrefix(line, "| "):
+			line = first
+		case strings.HasPrefix(line, "- "):
+			line, _, _ = strings.Cut(line, ":")
+		default:
+			continue
+		}
+		for _, item := range items(line) {
+			answered[item]++
+			if !wanted[item] {
+				t.Errorf("%s is no item of level 1", item)
+			}
+		}
+	}
+	for item := range wanted {
+		if n := answered[item]; n != 1 {
+			t.Errorf("%s is answered %d times", item, n)
+		}
+	}
+}
