@@ -188,7 +188,7 @@ func TestAdminAPIByHand(t *testing.T) {
 	t.Parallel()
 	w := watched(t)
 	w.byHand("../docs/status.md", 20, func(line, out string) {
-		want := `"answers"`
+		want := `"responses"`
 		switch {
 		case strings.Contains(line, "/GetDrift"):
 			want = `"at"`

@@ -131,9 +131,9 @@ func (fake) DeadLetters() []*adminv1.DeadLetterCount {
 	return out
 }
 
-func (fake) History(string) []*adminv1.Stretch {
+func (fake) History(string) []*adminv1.StateInterval {
 	now := time.Now()
-	return []*adminv1.Stretch{
+	return []*adminv1.StateInterval{
 		{
 			From: timestamppb.New(now.Add(-30 * time.Hour)), Until: timestamppb.New(now.Add(-2 * time.Hour)),
 			State: adminv1.State_STATE_FRESH,
@@ -197,7 +197,7 @@ func viewOf(f fake) *fleetview.View {
 		})
 	}
 	return &fleetview.View{
-		Local: f, Events: ring, Self: &adminv1.Answer{Process: "ingest-1", Instance: "1"},
+		Local: f, Events: ring, Self: &adminv1.ProcessResponse{Process: "ingest-1", Instance: "1"},
 		Replays: fleetview.Replays{Own: replayed},
 	}
 }

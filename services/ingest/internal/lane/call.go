@@ -354,7 +354,7 @@ func (c *call) receiveChunk(p chunk) error {
 		if w := c.lane.Taps.Watching(); w != nil {
 			w.Records(p.records)
 		}
-		c.builder.traces.read(p.asked, p.came)
+		c.builder.traces.read(p.requested, p.received)
 		c.does(causes.Decode)
 		if c.first < 0 {
 			c.first = c.firstUnsettled()
