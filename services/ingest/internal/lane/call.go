@@ -281,7 +281,7 @@ func (c *call) flush() {
 
 // append puts the batch into the window and queues it.
 func (c *call) append(b *batch) {
-	if w := c.lane.Taps.Watching(); w != nil && b.rows > 0 {
+	if w := c.lane.Taps.Watching(); w != nil {
 		w.Rows(c.lane.Partition.Topic(), &b.records)
 	}
 	b.sent = time.Now()

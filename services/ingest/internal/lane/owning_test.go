@@ -88,6 +88,37 @@ func TestOnlyAPanicIsTold(t *testing.T) {
 	}
 }
 
+// panicking is a stream whose next response makes the receiver panic, unless the call is over.
+type panicking struct {
+	sending
+	over bool
+}
+
+func (p *panicking) Recv() (*lanev1.LaneResponse, error) {
+	if !p.over {
+		panic("a fault")
+	}
+	return nil, io.EOF
+}
+
+// A receiver that panics ends the call with that, and one that ends in order says nothing.
+func TestOnlyAPanicOfTheReceiverIsTold(t *testing.T) {
+	for _, over := range []bool{true, false} {
+		c := quietCall(t)
+		c.stream = &panicking{over: over}
+		c.cancel() // nobody takes a response
+		c.goroutines.Add(1)
+		c.receive()
+		c.goroutines.Wait()
+		if n := len(c.panicked); n != map[bool]int{true: 0, false: 1}[over] {
+			t.Fatalf("over %v: %d were told", over, n)
+		}
+		if !over && outcomeOf(<-c.panicked) != outcomeFatal {
+			t.Error("what was told is no fault of the program")
+		}
+	}
+}
+
 // The sender goes with the first message that cannot be sent: what comes behind it is the owner's still.
 func TestSenderGoesWithAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

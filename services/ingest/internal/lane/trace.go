@@ -36,11 +36,7 @@ type sampler struct {
 
 // newSampler starts anywhere: lanes that open often would else trace nothing, or first rows only.
 func newSampler(l *Lane) sampler {
-	s := sampler{lane: l}
-	if l.Traces.Tracer.Enabled() {
-		s.left = rand.IntN(max(1, l.Traces.OneIn))
-	}
-	return s
+	return sampler{lane: l, left: rand.IntN(max(1, l.Traces.OneIn))}
 }
 
 // read takes the times of a chunk.
@@ -112,11 +108,8 @@ func linked(r *record.Record) []trace.Link {
 	return tracing.Linked(parent, state)
 }
 
-// laidDown is the trace of a row that was to be traced, nil for others. row is its index in the batch.
+// laidDown is the trace of a row that was to be traced. row is its index in the batch.
 func (s *sampler) laidDown(r *record.Record, m *record.Match, began time.Time, row int) *traced {
-	if began.IsZero() {
-		return nil
-	}
 	t := s.begin(r, m, began)
 	t.row = row
 	return t
