@@ -23,7 +23,7 @@ GO_VERSION := $(shell go env GOVERSION)
 # Goroutines begin with 2 KiB of stack, and not with what the average one uses: those of idle lanes need no more, and a
 # stack of 4 does not shrink to 2. See docs/adr/0020.
 LDFLAGS := -s -w -X github.com/waybill-data/waybill/pkg/version.number=$(VERSION) -X main.version=$(VERSION) -X runtime.godebugDefault=adaptivestackstart=0
-PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos ./e2e/cmd/examples ./e2e/cmd/fleet ./e2e/cmd/hostile ./e2e/cmd/containers ./e2e/cmd/upgrade
+PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos ./e2e/cmd/examples ./e2e/cmd/fleet ./e2e/cmd/hostile ./e2e/cmd/containers ./e2e/cmd/upgrade ./e2e/cmd/scrape
 # The workspace, one pattern a module: golangci-lint knows no `work`.
 MODULES = $(shell go list -m -f '{{.Dir}}')
 PACKAGES = $(addsuffix /...,$(MODULES))
@@ -104,9 +104,13 @@ chart: bin/helm bin/kubeconform ## Check the Helm chart: lint, render, compare, 
 	@tools/chart.sh $(if $(filter-out 0 no false,$(UPDATE)),update)
 
 .PHONY: test-alerts
-test-alerts: bin/promtool ## Check the alert rules, and when each fires and when not
+test-alerts: build bin/promtool ## Check the alert rules, when each fires, and that every panel shows something of a run with faults
 	bin/promtool check rules deploy/prometheus/rules.yaml
+	bin/promtool check config --syntax-only deploy/compose/prometheus.yaml
 	bin/promtool test rules deploy/prometheus/rules_test.yaml
+	bin/scrape --into bin/scrapes
+	cd tools/promtool && GOWORK=off CGO_ENABLED=0 go run ./panels --scrapes $(CURDIR)/bin/scrapes \
+		--rules $(CURDIR)/deploy/prometheus/rules.yaml $(CURDIR)/deploy/grafana/*.json
 
 .PHONY: test-kafka
 test-kafka: ## Test against Apache Kafka itself: three brokers, fetched by Maven, run on Java 17

@@ -92,6 +92,9 @@ type laneMetrics struct {
 }
 
 func (m *Metrics) lane(topic string) laneMetrics {
+	for _, reason := range []string{reasonUndecodable, reasonUnknown, reasonRefused, reasonSkipped} {
+		m.deadLetters.WithLabelValues(topic, reason) // There from the beginning, so that an increase sees the first.
+	}
 	return laneMetrics{
 		all: m, topic: topic,
 		rows:           m.rows.WithLabelValues(topic),

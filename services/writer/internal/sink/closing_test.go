@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"cloud.google.com/go/bigquery/storage/apiv1"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
@@ -56,7 +55,7 @@ func TestNothingCountsAfterClose(t *testing.T) {
 				a, seat := still(t, s, false, func(r lane.Result) { t.Errorf("got %+v", r) })
 				a.cancel()
 				happens(a, seat)
-				if a.queue.end != 0 || a.queue.err != nil || testutil.CollectAndCount(s.metrics.faults) != 0 {
+				if a.queue.end != 0 || a.queue.err != nil || kindsOfFaults(s) != 0 {
 					t.Errorf("%d rows count, %v", a.queue.end, a.queue.err)
 				}
 			})
@@ -82,8 +81,8 @@ func TestCloseWhileConnecting(t *testing.T) {
 		time.Sleep(2 * blockedFor) // there is no connection yet that could be blocked
 		close(let)
 		<-closed
-		if dials != 1 || testutil.CollectAndCount(s.metrics.faults) != 0 {
-			t.Errorf("%d attempts, %d kinds of faults", dials, testutil.CollectAndCount(s.metrics.faults))
+		if n := kindsOfFaults(s); dials != 1 || n != 0 {
+			t.Errorf("%d attempts, %d kinds of faults", dials, n)
 		}
 	})
 }

@@ -1,6 +1,9 @@
 package sink
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+)
 
 // metrics are the sink's numbers. Labels are bounded: codes are BigQuery's own.
 type metrics struct {
@@ -20,6 +23,9 @@ type metrics struct {
 	calls      prometheus.Gauge
 	troubles   *prometheus.GaugeVec
 }
+
+// alertedCodes are the faults that alert rules select: they are there from the beginning as well.
+var alertedCodes = []string{codeName(codes.ResourceExhausted), codeExtraFields}
 
 func newMetrics(registry prometheus.Registerer) *metrics {
 	counter := func(name, help string) prometheus.Counter {
@@ -74,6 +80,9 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	}
 	for _, change := range []string{added, relaxed} {
 		m.columns.WithLabelValues(change) // There from the beginning, so that a rate sees the first.
+	}
+	for _, code := range alertedCodes {
+		m.faults.WithLabelValues(code)
 	}
 	registry.MustRegister(m.appends, m.rows, m.bytes, m.inFlight, m.open, m.latency, m.faults, m.reconnects, m.created,
 		m.finalized,
