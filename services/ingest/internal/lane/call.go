@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/mutant"
@@ -82,7 +83,9 @@ type call struct {
 	goroutines sync.WaitGroup
 	sending    bool
 	senderIdle chan struct{}
-	source     reading
+	// awaited is how many batches were put into the window whose Settled the receiver has not had.
+	awaited atomic.Int64
+	source  reading
 	// newRecords, while the reader rests, is where its source says that it has some.
 	newRecords <-chan struct{}
 }
@@ -284,6 +287,7 @@ func (c *call) append(b *batch) {
 	b.sent = time.Now()
 	b.traced.sent(b, c.tells)
 	c.window.push(b)
+	c.awaited.Add(1)
 	first := c.sentEnd
 	c.sentEnd = b.end
 	if len(b.bad) > 0 {

@@ -110,6 +110,41 @@ func TestSenderGoesWithAFailure(t *testing.T) {
 	})
 }
 
+// A receiver keeps its goroutine, and the stack that decoding has grown, while batches are awaited; the wait for what
+// nobody knows to come begins on a new one.
+func TestReceiverStaysWhileBatchesAreAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := quietCall(t)
+		c.stream, c.responses = &sending{&fakeConn{}}, make(chan received)
+		c.awaited.Store(2)
+		settled := &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Settled{Settled: &lanev1.Settled{Sequence: 1}}}
+		notice := &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Notice{}}
+		for i, step := range []struct {
+			response *lanev1.LaneResponse
+			stays    bool
+		}{{notice, true}, {settled, true}, {notice, true}, {settled, false}} {
+			stays := make(chan bool)
+			go func() { stays <- c.handOver(step.response, nil) }()
+			if in := <-c.responses; in.response != step.response || in.err != nil {
+				t.Errorf("step %d hands over %v", i, in)
+			}
+			if <-stays != step.stays {
+				t.Errorf("step %d: the receiver stays %v", i, !step.stays)
+			}
+		}
+		if in := <-c.responses; in.err == nil {
+			t.Error("no receiver follows the one that went")
+		}
+		c.goroutines.Wait()
+		go func() { <-c.responses }()
+		if c.handOver(nil, io.EOF) {
+			t.Error("the receiver stays after the end")
+		}
+		c.timer.Stop()
+		c.cancel()
+	})
+}
+
 // sending is a stream of which only SendMsg is there.
 type sending struct{ *fakeConn }
 
