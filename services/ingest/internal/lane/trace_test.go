@@ -148,8 +148,9 @@ func TestReaderTellsWhenRecordsCame(t *testing.T) {
 		out := make(chan chunk, 2)
 		r := &reading{lane: l, out: out, reader: &yielding{sizes: []int{1}}}
 		r.run(t.Context())
-		if c := <-out; len(c.records) != 1 || c.asked.IsZero() || c.came.IsZero() == traced {
-			t.Errorf("traced %v: %d records, asked for at %v, came at %v", traced, len(c.records), c.asked, c.came)
+		if c := <-out; len(c.records) != 1 || c.requested.IsZero() || c.received.IsZero() == traced {
+			t.Errorf("traced %v: %d records, asked for at %v, came at %v", traced, len(c.records), c.requested,
+				c.received)
 		}
 	}
 }

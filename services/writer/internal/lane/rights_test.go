@@ -68,6 +68,12 @@ func TestLanesAndTheRightsOfTheirCallers(t *testing.T) {
 		return string(text)
 	}
 	called := callOf(t, access.Scope{Tables: []string{"orders"}})
+	opens := func() *lane {
+		l := bare(t, 0)
+		l.service.Project, l.service.Dataset = "p", "d"
+		l.ctx, l.open, l.first = called, nil, time.NewTimer(time.Hour)
+		return l
+	}
 	for name, test := range map[string]struct {
 		routes     string
 		checkpoint string
@@ -81,10 +87,7 @@ func TestLanesAndTheRightsOfTheirCallers(t *testing.T) {
 		"an odd name in the checkpoint":     {"p.d.orders", token("orders"), "", "table ?.?.orders"},
 		"one of another dataset, that long": {"p.e.orders", "", "table p.e.orders", ""},
 	} {
-		l := bare(t, 0)
-		l.service.Project, l.service.Dataset = "p", "d"
-		l.service.Metrics = NewMetrics(nil)
-		l.ctx, l.open, l.first = called, nil, time.NewTimer(time.Hour)
+		l := opens()
 		open := &lanev1.Open{
 			Group: "g", Cluster: "c", Topic: "t", Position: 7, Checkpoint: test.checkpoint,
 			Routes: []*lanev1.Route{{Table: test.routes, Row: &lanev1.Route_Message{Message: "m"}}},
