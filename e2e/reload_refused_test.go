@@ -106,7 +106,9 @@ func TestReloadThatOneLaneCannotTakeIsTakenBack(t *testing.T) {
 		w.states(topic, "open")
 	}
 	_, out = w.at(second, "events", "--filter", "operator: reload")
-	for _, want := range []string{"operator: reload taken back", "request_id=one", "notes have a note", "Access Denied"} {
+	for _, want := range []string{
+		"operator: reload taken back", "request_id=one", "notes have a note", "Access Denied",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("events: %s; want %q", out, want)
 		}

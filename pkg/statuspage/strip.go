@@ -46,7 +46,7 @@ func stripAt(now time.Time, past []*adminv1.StateInterval) []piece {
 func dollars(v float64) string {
 	switch {
 	case v == 0:
-		return "0"
+		return "$0"
 	case v < 0.01:
 		return "< $0.01"
 	case v < 100:

@@ -93,7 +93,7 @@ func (s *Server) ReplayDeadLetters(
 	out.Result = &adminv1.Result{
 		RequestId: act.GetRequestId(), Earlier: earlier, Responses: []*adminv1.ProcessResponse{s.View.Self},
 		Changed: !act.GetValidateOnly() && out.GetProduced() > 0,
-		Summary: fmt.Sprintf("%d records %s, %d were before, %d letters are skipped", out.GetProduced(), would,
+		Summary: fmt.Sprintf("%s %s, %d were before, %d letters are skipped", records(out.GetProduced()), would,
 			out.GetAlready(), out.GetSelected()-out.GetProduced()-out.GetAlready()),
 	}
 	return stream.Send(out)

@@ -274,6 +274,13 @@ func inWords(out *adminv1.ReloadContractsResponse) string {
 	return "contract " + out.GetChanges()[0].GetContract()
 }
 
+func records(n int64) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%d records", n)
+}
+
 func lanes(n int32) string {
 	if n == 1 {
 		return "1 lane"
