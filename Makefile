@@ -96,6 +96,7 @@ test: ## Test all modules, with the race detector where a C compiler works; pict
 .PHONY: test-memory
 test-memory: ## What make test leaves out where it has the race detector: the memory and the time that is promised
 	CGO_ENABLED=0 go test -count 1 -run LessThanAMillisecond ./services/ingest/internal/placement
+	CGO_ENABLED=0 go test -count 1 -run LessThanASecond ./pkg/statuspage
 	cd e2e && CGO_ENABLED=0 go test -count 1 -timeout 20m -run 'Memory|IdleLanes|BenchCores' .
 
 UPDATE ?=

@@ -50,7 +50,7 @@ func TestStatusPageInABrowser(t *testing.T) {
 		"tables": {"/", "delivery_events"}, "table": {"/table?name=delivery_events", "4 lanes"},
 		"lane": {lane, "/streams/"}, "fleet": {"/fleet", "The load needs"}, "events": {"/events", "lane open"},
 		"letters": {"/letters", "undecodable"}, "contracts": {"/contracts", "delivery.v6"},
-		"replays": {"/replays", "Nothing is replayed, and nothing was"},
+		"replays": {"/replays", "Nothing is replayed, and nothing was"}, "runbook": {"/runbook#quota", "out of quota"},
 	} {
 		for _, width := range []int64{1280, 390} {
 			if err := chromedp.Do(page, chromedp.EmulateViewport(width, 844), chromedp.Navigate(url+screen.path),
@@ -188,7 +188,7 @@ func TestAdminAPIByHand(t *testing.T) {
 	t.Parallel()
 	w := watched(t)
 	w.byHand("../docs/status.md", 20, func(line, out string) {
-		want := `"answers"`
+		want := `"responses"`
 		switch {
 		case strings.Contains(line, "/GetDrift"):
 			want = `"at"`

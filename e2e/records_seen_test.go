@@ -32,12 +32,26 @@ func peered(t *testing.T) *world {
 // peeredWith is such a stack with more topics and contracts.
 func peeredWith(t *testing.T, config stack.Config) *world {
 	t.Helper()
+	w := laidOut(t, config)
+	w.peer()
+	return w
+}
+
+// laidOut is such a stack with nothing started yet.
+func laidOut(t *testing.T, config stack.Config) *world {
+	t.Helper()
 	config.Writers, config.Ingests, config.DeliveryPartitions, config.StockPartitions = 2, 2, 4, 2
 	w := prepared(t, config)
 	w.Config.IngestYAML += fmt.Sprintf("peers: [%s, %s]\n", w.Ingests[0].GRPC, w.Ingests[1].GRPC)
 	if err := w.Rejoin(stack.Group); err != nil { // which writes the configurations anew
 		t.Fatal(err)
 	}
+	return w
+}
+
+// peer starts it, until both ingests carry lanes.
+func (w *world) peer() {
+	w.t.Helper()
 	w.upSandbox()
 	w.upServices()
 	w.until("both ingests carry lanes", func() error {
@@ -49,7 +63,6 @@ func peeredWith(t *testing.T, config stack.Config) *world {
 		}
 		return nil
 	})
-	return w
 }
 
 // tapped is a line of `ingest tap -o json`.

@@ -53,15 +53,16 @@ func (w *world) replaced(path, old, text string) (back func()) {
 // noter writes notes until it is stopped.
 type noter struct {
 	*world
+	topic  string
 	client *kgo.Client
 	stop   context.CancelFunc
 	done   sync.WaitGroup
 	sent   atomic.Int64
 }
 
-// writes begins to write notes.
-func (w *world) writes() *noter {
-	n := &noter{world: w, client: w.client(kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))}
+// writes begins to write notes to a topic.
+func (w *world) writes(topic string) *noter {
+	n := &noter{world: w, topic: topic, client: w.client(kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))}
 	ctx, stop := context.WithCancel(w.ctx)
 	n.stop = stop
 	n.done.Go(func() {
@@ -78,7 +79,7 @@ func (n *noter) write(count int) {
 	records := make([]*kgo.Record, count)
 	for i := range records {
 		id := n.sent.Add(1)
-		records[i] = &kgo.Record{Topic: notesTopic, Value: fmt.Appendf(nil, `{"id":%d,"note":"note %d"}`, id, id)}
+		records[i] = &kgo.Record{Topic: n.topic, Value: fmt.Appendf(nil, `{"id":%d,"note":"note %d"}`, id, id)}
 	}
 	if err := n.client.ProduceSync(n.ctx, records...).FirstErr(); err != nil {
 		n.t.Errorf("write notes: %v", err)
@@ -107,7 +108,7 @@ func TestContractsAreLoadedAgain(t *testing.T) {
 		Contracts: fmt.Sprintf("  - builtin: delivery.v6\n  - builtin: stock.v1\n"+notesContract, schema),
 	})
 	first, second := w.Ingests[0], w.Ingests[1]
-	notes := w.writes()
+	notes := w.writes(notesTopic)
 	w.committed(notesTopic, 100)
 
 	var said adminv1.ReloadContractsResponse

@@ -51,6 +51,18 @@ func TestActsInABrowser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var next int64 // offset of the record that lane 0 reads next
+	for _, i := range w.Ingests {
+		lanes, err := i.Lanes(w.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range lanes {
+			if l.Topic == stack.DeliveryTopic && l.Partition == 0 {
+				next = l.Position
+			}
+		}
+	}
 	for _, act := range []struct {
 		query       string
 		fields      map[string]string
@@ -62,6 +74,11 @@ func TestActsInABrowser(t *testing.T) {
 			"would be paused until", "paused until",
 		},
 		{"pause&table=delivery_events", map[string]string{"for": "1h"}, "Earlier, at", "paused until"},
+		{
+			"skip&topic=" + stack.DeliveryTopic + "&partition=0",
+			map[string]string{"offset": fmt.Sprint(next), "reason": "its producer is at fault"},
+			"would become a dead letter once its lane is there", "becomes a dead letter once its lane is there",
+		},
 		{"resume&table=delivery_events", nil, "would be resumed", "resumed (4 lanes)"},
 		{
 			"drain",
@@ -78,12 +95,25 @@ func TestActsInABrowser(t *testing.T) {
 			"are being replayed by",
 		},
 		{"stop&name=page", nil, "eplay page ", "eplay page "},
-		{"reload", nil, "are those in use already", "are those in use already"},
+		{"reload", nil, "ontract delivery.v6 would change", "ontract delivery.v6 changed, and 4 lanes opened again"},
+		{"rollback", nil, "ontract delivery.v6 would change", "ontract delivery.v6 changed back"},
 		{
-			"letters&topic=" + stack.DeliveryTopic, nil, "0 records would be replayed",
+			"letters&topic=" + stack.DeliveryTopic, nil, "1 record would be replayed",
 			"ead letters are being replayed by",
 		},
 	} {
+		switch what, _, _ := strings.Cut(act.query, "&"); what {
+		case "skip": // of what comes while the lanes rest
+			w.states(stack.DeliveryTopic, "paused")
+			w.produce(stack.DeliveryTopic, 100, events.Config{TruncatedEvery: -1, UnknownTypeEvery: -1})
+		case "letters": // of the record that was skipped
+			w.settled()
+		case "reload":
+			for _, i := range w.Ingests {
+				const entry = "  - builtin: delivery.v6\n"
+				w.replaced(i.Config, entry, entry+"    freshness: {goal: 40s}\n")
+			}
+		}
 		if err := chromedp.Do(page, chromedp.EmulateViewport(390, 844),
 			chromedp.Navigate("http://"+w.Ingests[1].Admin+"/act?do="+act.query),
 			chromedp.WaitVisible(chromedp.CSS("form.act"))); err != nil {

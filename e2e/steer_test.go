@@ -93,7 +93,7 @@ func TestPausedTopic(t *testing.T) {
 		t.Fatalf("validated: %v", &said)
 	}
 	w.acts(&said, first, pause...)
-	if !said.GetResult().GetChanged() || said.GetResult().GetRepeated() || len(said.GetResult().GetAnswers()) != 2 {
+	if !said.GetResult().GetChanged() || said.GetResult().GetRepeated() || len(said.GetResult().GetResponses()) != 2 {
 		t.Fatalf("paused: %v", &said)
 	}
 	for _, asked := range w.Ingests {
@@ -321,7 +321,7 @@ func TestSteeringByHand(t *testing.T) {
 		return nil
 	})
 	w.byHand("../docs/steering.md", 15, func(line, out string) {
-		if !strings.Contains(out, `"answers"`) && !strings.Contains(out, `"requestId"`) {
+		if !strings.Contains(out, `"responses"`) && !strings.Contains(out, `"requestId"`) {
 			t.Errorf("%s\n%s", line, out)
 		}
 	})

@@ -23,7 +23,7 @@ const actWithin = 8 * time.Second
 // none: whoever was asked may be dead, or its brokers away. The error is of an act whose answer says nothing.
 func (r *run) operate(ctx context.Context, d Disturbance) error {
 	var args []string
-	told := func([]byte) error { return nil }
+	check := func([]byte) error { return nil }
 	switch topic := topics[d.Target%len(topics)].name; d.Kind {
 	case PauseLanes:
 		args = []string{"pause", "--topic", topic, "--for", d.For.String()}
@@ -41,7 +41,7 @@ func (r *run) operate(ctx context.Context, d Disturbance) error {
 		record := fmt.Sprintf("%s/%d/%d", at.topic, at.partition, offset)
 		args = []string{"skip", record, "--reason", "chaos", "-o", "json"}
 		r.results.asks(at, offset)
-		told = func(out []byte) error { return r.results.skipped(at, offset, out) }
+		check = func(out []byte) error { return r.results.skipped(at, offset, out) }
 	default:
 		args = []string{"reload"}
 	}
@@ -54,7 +54,7 @@ func (r *run) operate(ctx context.Context, d Disturbance) error {
 		out, err := r.ingest(short, append(args, "--at", s.GRPC)...)
 		cancel()
 		if done = err == nil; done {
-			if err := told(out); err != nil {
+			if err := check(out); err != nil {
 				return err
 			}
 		}

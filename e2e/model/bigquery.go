@@ -7,14 +7,14 @@ func (w *World) bigquerySteps(s *State) {
 		for t := range int8(tables) {
 			l := &s.Calls[i].Table[t]
 			for k := range l.Flight {
-				if l.Flight[k].Rows == 0 || l.Flight[k].Answer != None {
+				if l.Flight[k].Rows == 0 || l.Flight[k].Result != None {
 					continue
 				}
 				n := *s
 				r := &n.Calls[i].Table[t].Flight[k]
 				w.take(&n, l.Stream, r)
 				w.emit(&n, "BigQuery is sent rows %s for offset %d of %s by owner %d: %s",
-					name(r.Rows), r.Offset, w.stream(s, l.Stream), s.Calls[i].Name, r.Answer)
+					name(r.Rows), r.Offset, w.stream(s, l.Stream), s.Calls[i].Name, r.Result)
 				break // the rest of the connection comes after it
 			}
 		}
@@ -28,7 +28,7 @@ func (w *World) bigquerySteps(s *State) {
 			n := *s
 			n.Streams[i].InDoubt[k] = Request{}
 			w.take(&n, int8(i+1), &r)
-			if r.Answer == Written {
+			if r.Result == Written {
 				w.emit(&n, "BigQuery is sent rows %s for offset %d of %s, late, over a lost connection: written",
 					name(r.Rows), r.Offset, w.stream(s, int8(i+1)))
 			}
@@ -43,15 +43,15 @@ func (w *World) take(s *State, id int8, r *Request) {
 	r.Expected = st.Rows
 	switch {
 	case st.Finalized:
-		r.Answer = Finalized
+		r.Result = Finalized
 	case r.Offset < st.Rows:
-		r.Answer = AlreadyExists
+		r.Result = AlreadyExists
 	case r.Offset > st.Rows:
-		r.Answer = OutOfRange
+		r.Result = OutOfRange
 	case r.Rows&w.refused != 0:
-		r.Answer = RowErrors
+		r.Result = RowErrors
 	default:
-		r.Answer = Written
+		r.Result = Written
 		table := &s.Rows[st.Table-1]
 		for o := range int8(maxRecords) {
 			if !r.Rows.has(o) {
@@ -92,7 +92,7 @@ func drift(s *State, l *Lane) {
 	for k := range l.Flight {
 		r := l.Flight[k]
 		l.Flight[k] = Request{}
-		if r.Rows == 0 || r.Answer != None {
+		if r.Rows == 0 || r.Result != None {
 			continue
 		}
 		for j := range st.InDoubt {
@@ -104,7 +104,7 @@ func drift(s *State, l *Lane) {
 				break
 			}
 			if j == maxInDoubt-1 {
-				s.Fault = TooManyAdrift
+				s.Fault = TooManyInDoubt
 			}
 		}
 	}

@@ -49,7 +49,7 @@ func effective(s *State, c *Call) bool {
 			continue
 		}
 		for k := range l.Flight {
-			if l.Flight[k].Rows != 0 && l.Flight[k].Answer == None {
+			if l.Flight[k].Rows != 0 && l.Flight[k].Result == None {
 				return true
 			}
 		}

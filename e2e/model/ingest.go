@@ -11,7 +11,7 @@ func (w *World) ingestSteps(s *State, i int) {
 	for size := int8(1); size <= w.Batch; size++ {
 		w.batch(s, i, size)
 	}
-	w.answer(s, i)
+	w.respond(s, i)
 	w.halfClose(s, i)
 }
 
@@ -109,8 +109,8 @@ func (w *World) batch(s *State, i int, size int8) {
 	w.emit(&n, "owner %d: Append{rows %s, dropped %s, end %d}", c.Name, name(rows), name(dropped), b.End)
 }
 
-// answer dead-letters refused rows and sends their LeftOut.
-func (w *World) answer(s *State, i int) {
+// respond dead-letters refused rows and sends their LeftOut.
+func (w *World) respond(s *State, i int) {
 	for k := range s.Calls[i].Window {
 		for t := range s.Calls[i].Window[k].Block {
 			if bl := &s.Calls[i].Window[k].Block[t]; bl.Refused == 0 || bl.LeftAt != 0 {
@@ -121,7 +121,7 @@ func (w *World) answer(s *State, i int) {
 			bl := &c.Window[k].Block[t]
 			n.Dead |= bl.Refused
 			offsets := bl.Refused
-			w.takeAnswer(&n, c, bl)
+			w.takeRefused(&n, c, bl)
 			w.emit(&n, "owner %d: dead letter of the refused rows, LeftOut{%s}", c.Name, name(offsets))
 		}
 	}

@@ -12,7 +12,7 @@ const (
 	DropMismatch
 	TooManyRows
 	TooManyStreams
-	TooManyAdrift
+	TooManyInDoubt
 )
 
 func (f Fault) String() string {

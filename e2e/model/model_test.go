@@ -105,7 +105,7 @@ func TestRulesOfAWriteStream(t *testing.T) {
 	for _, step := range []struct {
 		offset    int8
 		rows      records
-		want      Answer
+		want      Result
 		wantTotal int8
 	}{
 		{1, 0b001, OutOfRange, 0},
@@ -117,14 +117,14 @@ func TestRulesOfAWriteStream(t *testing.T) {
 	} {
 		r := Request{Offset: step.offset, Rows: step.rows}
 		w.take(&s, id, &r)
-		if r.Answer != step.want || s.Streams[id-1].Rows != step.wantTotal || r.Expected > step.wantTotal {
+		if r.Result != step.want || s.Streams[id-1].Rows != step.wantTotal || r.Expected > step.wantTotal {
 			t.Errorf("offset %d, rows %s: %v with %d rows, want %v with %d",
-				step.offset, name(step.rows), r.Answer, s.Streams[id-1].Rows, step.want, step.wantTotal)
+				step.offset, name(step.rows), r.Result, s.Streams[id-1].Rows, step.want, step.wantTotal)
 		}
 	}
 	s.Streams[id-1].Finalized = true
 	r := Request{Offset: 2, Rows: 1}
-	if w.take(&s, id, &r); r.Answer != Finalized {
-		t.Errorf("finalized: %v", r.Answer)
+	if w.take(&s, id, &r); r.Result != Finalized {
+		t.Errorf("finalized: %v", r.Result)
 	}
 }

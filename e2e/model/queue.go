@@ -48,7 +48,7 @@ func (w *World) pump(c *Call) (done bool) {
 // reply takes BigQuery's answer to the oldest request under way.
 func (w *World) reply(s *State, i int, t int8) {
 	r := s.Calls[i].Table[t].Flight[0]
-	if r.Answer == None {
+	if r.Result == None {
 		return
 	}
 	n := *s
@@ -61,14 +61,14 @@ func (w *World) reply(s *State, i int, t int8) {
 		l.Draining--
 		l.Shifted = l.Shifted && l.Draining > 0
 		w.advance(&n, c)
-		w.emit(&n, "owner %d hears %s for rows %s of %s, behind the rejected one", call, r.Answer, name(r.Rows), id)
+		w.emit(&n, "owner %d hears %s for rows %s of %s, behind the rejected one", call, r.Result, name(r.Rows), id)
 		return
 	}
 	l.InFlight--
 	list, count := pieces(c, t)
 	p := list[0]
 	good := false
-	switch r.Answer {
+	switch r.Result {
 	case Written:
 		good = true
 	case AlreadyExists:
@@ -78,16 +78,16 @@ func (w *World) reply(s *State, i int, t int8) {
 	}
 	if !good {
 		w.end(&n, c)
-		w.emit(&n, "owner %d hears %s for rows %s of %s and gives up: ABORTED", call, r.Answer, name(r.Rows), id)
+		w.emit(&n, "owner %d hears %s for rows %s of %s and gives up: ABORTED", call, r.Result, name(r.Rows), id)
 		return
 	}
-	if r.Answer != RowErrors {
+	if r.Result != RowErrors {
 		l.End += p.Rows.count()
 		p.Open, p.Tried, p.InDoubt = false, false, false
 		l.Swapped = l.Swapped && count > 1
 	}
 	w.advance(&n, c)
-	w.emit(&n, "owner %d hears %s for rows %s of %s", call, r.Answer, name(r.Rows), id)
+	w.emit(&n, "owner %d hears %s for rows %s of %s", call, r.Result, name(r.Rows), id)
 }
 
 // refuse takes rows that BigQuery will never take out of the first piece, and waits until they are left out. The pieces

@@ -103,17 +103,17 @@ type Stream struct {
 type Request struct {
 	Offset int8
 	Rows   records
-	Answer Answer
+	Result Result
 	// Expected is the rows in the stream when the answer was given.
 	Expected int8
 }
 
-// Answer is what BigQuery says of an append.
-type Answer int8
+// Result is what BigQuery says of an append.
+type Result int8
 
 // BigQuery's answers.
 const (
-	None Answer = iota
+	None Result = iota
 	Written
 	AlreadyExists
 	OutOfRange
@@ -121,7 +121,7 @@ const (
 	Finalized
 )
 
-func (a Answer) String() string {
+func (a Result) String() string {
 	return [...]string{"no answer", "written", "ALREADY_EXISTS", "OUT_OF_RANGE", "row errors", "STREAM_FINALIZED"}[a]
 }
 

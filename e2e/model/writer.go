@@ -104,8 +104,8 @@ func (w *World) takeLeftOut(c *Call, offsets records) {
 	}
 }
 
-// takeAnswer takes the LeftOut of refused rows.
-func (w *World) takeAnswer(s *State, c *Call, bl *Block) {
+// takeRefused takes the LeftOut of refused rows.
+func (w *World) takeRefused(s *State, c *Call, bl *Block) {
 	c.Writer.Left |= bl.Refused
 	bl.LeftAt = change(c)
 	c.Wanted = bl.LeftAt

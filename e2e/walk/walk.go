@@ -88,7 +88,7 @@ func (w Walk) one(ctx context.Context, out io.Writer, p Package, dir string, kno
 	found := make([]judged, len(b.mutants))
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, max(1, w.Parallel))
-	first, told := 0, time.Now()
+	first, reported := 0, time.Now()
 	for i, m := range b.mutants {
 		if m.Change == "true" {
 			first = m.ID // a condition's first mutant
@@ -98,8 +98,8 @@ func (w Walk) one(ctx context.Context, out io.Writer, p Package, dir string, kno
 		}
 		reason := known.reason(p, m)
 		slots <- struct{}{}
-		if time.Since(told) > progressEvery {
-			told = time.Now()
+		if time.Since(reported) > progressEvery {
+			reported = time.Now()
 			fmt.Fprintf(out, "  %s: %d of %d\n", p.Name(), i, len(b.mutants))
 		}
 		reached := first

@@ -21,9 +21,10 @@ type Counted struct {
 	early   atomic.Int64
 	over    chan struct{}
 	classes []class
-	// made are the bytes of all buffers that the collector has not taken, kept those of them that lie in the pool.
-	made, kept atomic.Int64
-	puts       atomic.Uint32
+	// made are the bytes of all buffers that the collector has not taken, kept those of them that came back and are not
+	// out again, left those of kept that do not lie in the pool: they are the collector's.
+	made, kept, left atomic.Int64
+	puts             atomic.Uint32
 }
 
 var _ mem.BufferPool = (*Counted)(nil)
@@ -88,20 +89,38 @@ func (p *Counted) take(length int) *[]byte {
 func (p *Counted) make(length, size int) *[]byte {
 	b := make([]byte, length, size)
 	p.made.Add(int64(size))
-	runtime.AddCleanup(&b, func(size int64) { p.made.Add(-size) }, int64(size))
+	runtime.AddCleanup(&b, p.collected, int64(size))
 	return &b
 }
 
-// Put implements mem.BufferPool. A buffer of another size is left to the garbage collector.
+// collected is called for each buffer that the collector has found. Whether it was left or forgotten nobody knows, so
+// what was left comes first: Out is too high until that is found as well.
+func (p *Counted) collected(size int64) {
+	for left := p.left.Load(); left >= size; left = p.left.Load() {
+		if p.left.CompareAndSwap(left, left-size) {
+			p.kept.Add(-size)
+			break
+		}
+	}
+	p.made.Add(-size)
+}
+
+// Put implements mem.BufferPool. A buffer of another size is left to the garbage collector, and so is what would be
+// more than the limit with all others: what lies here for the next use takes the collector's room to work in.
 func (p *Counted) Put(b *[]byte) {
 	spoil(*b)
 	for i := range p.classes {
 		c := &p.classes[i]
-		if cap(*b) == c.size {
-			p.kept.Add(int64(c.size))
-			c.push(b)
-			break
+		if cap(*b) != c.size {
+			continue
 		}
+		p.kept.Add(int64(c.size))
+		if p.made.Load()-p.left.Load() > p.limit.Load() {
+			p.left.Add(int64(c.size))
+		} else {
+			c.push(b)
+		}
+		break
 	}
 	if p.puts.Add(1)%looksAfter == 0 {
 		p.trim(time.Now())
@@ -112,7 +131,7 @@ func (p *Counted) Put(b *[]byte) {
 func (p *Counted) trim(now time.Time) {
 	for i := range p.classes {
 		n := p.classes[i].trim(now)
-		p.kept.Add(-int64(n * p.classes[i].size))
+		p.left.Add(int64(n * p.classes[i].size))
 	}
 }
 

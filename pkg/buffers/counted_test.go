@@ -100,8 +100,8 @@ func TestUnusedBuffersAreLeftToTheCollector(t *testing.T) {
 		t.Fatalf("%d buffers are kept, too early", n)
 	}
 	p.trim(start.Add(unusedFor))
-	if n := len(p.classes[0].free); n != 1 || p.kept.Load() != 4<<10 {
-		t.Fatalf("%d buffers are kept, %d bytes", n, p.kept.Load())
+	if n := len(p.classes[0].free); n != 1 || p.kept.Load()-p.left.Load() != 4<<10 || p.Out() != 0 {
+		t.Fatalf("%d buffers are kept, %d bytes; %d bytes out", n, p.kept.Load()-p.left.Load(), p.Out())
 	}
 	for deadline := time.Now().Add(time.Minute); p.Out() != 0 || p.made.Load() != 4<<10; {
 		if time.Now().After(deadline) {
@@ -109,6 +109,36 @@ func TestUnusedBuffersAreLeftToTheCollector(t *testing.T) {
 		}
 		runtime.GC()
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// No more lies in the pool than the limit leaves beside what is out. What is more is out no more either, and the
+// collector's: buffers that were forgotten meanwhile are counted until all of it has been found.
+func TestBeyondTheLimitNothingIsKept(t *testing.T) {
+	const size = 4 << 10
+	p := NewCounted(10*size, size)
+	var out []*[]byte
+	for range 30 {
+		out = append(out, p.Get(1))
+	}
+	for i, b := range out[5:] {
+		if p.Put(b); p.Out() != int64(29-i)*size {
+			t.Fatalf("%d bytes out with %d buffers out", p.Out(), 29-i)
+		}
+	}
+	if n := len(p.classes[0].free); n != 5 {
+		t.Fatalf("%d buffers are kept beside 5 that are out, of at most 10", n)
+	}
+	clear(out) // five are forgotten
+	for deadline := time.Now().Add(time.Minute); p.Out() != 0 || p.made.Load() != 5*size; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes out, %d made", p.Out(), p.made.Load())
+		}
+		runtime.GC()
+		time.Sleep(time.Millisecond)
+	}
+	if kept, left := p.kept.Load(), p.left.Load(); kept != 5*size || left != 0 {
+		t.Errorf("%d bytes are kept, %d of them left to the collector", kept, left)
 	}
 }
 

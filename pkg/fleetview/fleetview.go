@@ -44,7 +44,7 @@ type Local interface {
 	// DeadLetters are those that it has written since it started.
 	DeadLetters() []*adminv1.DeadLetterCount
 	// History is the states of a table in the last 24 hours.
-	History(table string) []*adminv1.Stretch
+	History(table string) []*adminv1.StateInterval
 	// Contracts are those it has now, and the types that none of them takes. With a table, those of it, and their
 	// columns.
 	Contracts(table string) ([]*adminv1.LoadedContract, []*adminv1.UnknownType)
@@ -70,8 +70,8 @@ type View struct {
 
 	Local  Local
 	Events *events.Ring
-	// Self is this process as it is named among the answers.
-	Self *adminv1.Answer
+	// Self is this process as it is named among the responses.
+	Self *adminv1.ProcessResponse
 	// Ingests and Writers are other processes; nil: none. This one may be among them.
 	Ingests, Writers func(context.Context) []Peer
 	// Replays are those that this process knows.
@@ -89,21 +89,21 @@ func peers(ctx context.Context, of ...func(context.Context) []Peer) []Peer {
 	return all
 }
 
-type answering interface {
-	GetAnswers() []*adminv1.Answer
+type responder interface {
+	GetResponses() []*adminv1.ProcessResponse
 }
 
-func ask[R answering](
+func ask[R responder](
 	ctx context.Context, v *View, peers []Peer, call func(context.Context, adminv1.AdminServiceClient) (R, error),
-) (said []R, answers []*adminv1.Answer) {
+) (said []R, responses []*adminv1.ProcessResponse) {
 	return Ask(ctx, v, peers, func(ctx context.Context, p Peer) (R, error) { return call(ctx, p.Client) })
 }
 
 // Ask asks all peers at once, for two seconds at most, and returns what those said that are not this process, each
-// once. The answers are those of all, this process first.
-func Ask[R answering](
+// once. The responses are those of all, this process first.
+func Ask[R responder](
 	ctx context.Context, v *View, peers []Peer, call func(context.Context, Peer) (R, error),
-) (said []R, answers []*adminv1.Answer) {
+) (said []R, responses []*adminv1.ProcessResponse) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	type result struct {
@@ -119,27 +119,27 @@ func Ask[R answering](
 		all.Go(func() { results[i].said, results[i].err = call(ctx, p) })
 	}
 	all.Wait()
-	answers = []*adminv1.Answer{v.Self}
+	responses = []*adminv1.ProcessResponse{v.Self}
 	seen := map[string]bool{v.Self.GetInstance(): true}
 	for i, r := range results {
 		if r.err != nil {
-			answers = append(answers, &adminv1.Answer{
+			responses = append(responses, &adminv1.ProcessResponse{
 				Process: peers[i].Address, Address: peers[i].Address, Error: status.Convert(r.err).Message(),
 			})
 			continue
 		}
-		if len(r.said.GetAnswers()) == 0 {
+		if len(r.said.GetResponses()) == 0 {
 			continue
 		}
-		self := r.said.GetAnswers()[0]
+		self := r.said.GetResponses()[0]
 		if seen[self.GetInstance()] {
 			continue
 		}
 		seen[self.GetInstance()] = true
 		self.Address = peers[i].Address
-		said, answers = append(said, r.said), append(answers, self)
+		said, responses = append(said, r.said), append(responses, self)
 	}
-	return said, answers
+	return said, responses
 }
 
 func limited(limit int32) (int, error) {
@@ -171,10 +171,10 @@ func (v *View) ListTables(ctx context.Context, r *adminv1.ListTablesRequest) (*a
 			t.History = v.Local.History(name)
 		}
 	}
-	answers := []*adminv1.Answer{v.Self}
+	responses := []*adminv1.ProcessResponse{v.Self}
 	if !r.GetLocal() {
 		var said []*adminv1.ListTablesResponse
-		said, answers = ask(ctx, v, peers(ctx, v.Ingests),
+		said, responses = ask(ctx, v, peers(ctx, v.Ingests),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListTablesResponse, error) {
 				return c.ListTables(ctx, &adminv1.ListTablesRequest{Local: true, Name: r.GetName()})
 			})
@@ -188,11 +188,11 @@ func (v *View) ListTables(ctx context.Context, r *adminv1.ListTablesRequest) (*a
 			return !strings.Contains(strings.ToLower(t.GetName()), f)
 		})
 	}
-	summary := Summary(tables, answers)
+	summary := Summary(tables, responses)
 	if why := v.Local.Process().GetNotReady(); len(tables) == 0 && why != "" {
 		summary = "No lane feeds a table here: " + strings.Join(strings.Fields(why), " ") + "."
 	}
-	return &adminv1.ListTablesResponse{Tables: tables, Summary: summary, Answers: answers, Price: Price}, nil
+	return &adminv1.ListTablesResponse{Tables: tables, Summary: summary, Responses: responses, Price: Price}, nil
 }
 
 // ListLanes implements adminv1.AdminServiceServer. Of a single lane the writers are asked as well, who know its
@@ -204,14 +204,14 @@ func (v *View) ListLanes(ctx context.Context, r *adminv1.ListLanesRequest) (*adm
 	}
 	lanes := v.Local.Lanes(r.GetTopic(), r.Partition, r.GetTable())
 	total := len(lanes)
-	answers := []*adminv1.Answer{v.Self}
+	responses := []*adminv1.ProcessResponse{v.Self}
 	if !r.GetLocal() {
-		asked := peers(ctx, v.Ingests)
+		processes := peers(ctx, v.Ingests)
 		if r.Partition != nil {
-			asked = append(asked, peers(ctx, v.Writers)...)
+			processes = append(processes, peers(ctx, v.Writers)...)
 		}
 		var said []*adminv1.ListLanesResponse
-		said, answers = ask(ctx, v, asked,
+		said, responses = ask(ctx, v, processes,
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListLanesResponse, error) {
 				return c.ListLanes(ctx, &adminv1.ListLanesRequest{
 					Local: true, Topic: r.GetTopic(), Partition: r.Partition, Table: r.GetTable(), Limit: most,
@@ -232,7 +232,9 @@ func (v *View) ListLanes(ctx context.Context, r *adminv1.ListLanesRequest) (*adm
 	if !access.CallerOf(ctx).May(access.Operator) {
 		lanes = masked(lanes)
 	}
-	return &adminv1.ListLanesResponse{Lanes: lanes, Total: int32(total), Answers: answers}, nil //nolint:gosec // lanes
+	return &adminv1.ListLanesResponse{
+		Lanes: lanes, Total: int32(total), Responses: responses, //nolint:gosec // lanes
+	}, nil
 }
 
 // masked are lanes without the names of their write streams: who knows one could append to it.
@@ -290,14 +292,14 @@ func checkpointed(lanes []*adminv1.Lane) []*adminv1.Lane {
 // GetFleet implements adminv1.AdminServiceServer.
 func (v *View) GetFleet(ctx context.Context, r *adminv1.GetFleetRequest) (*adminv1.GetFleetResponse, error) {
 	out := &adminv1.GetFleetResponse{
-		Processes: []*adminv1.Process{v.Local.Process()}, Answers: []*adminv1.Answer{v.Self},
+		Processes: []*adminv1.Process{v.Local.Process()}, Responses: []*adminv1.ProcessResponse{v.Self},
 	}
 	if p := v.Local.Plan(); p != nil {
 		out.Plans = append(out.Plans, p)
 	}
 	if !r.GetLocal() {
 		var said []*adminv1.GetFleetResponse
-		said, out.Answers = ask(ctx, v, peers(ctx, v.Ingests, v.Writers),
+		said, out.Responses = ask(ctx, v, peers(ctx, v.Ingests, v.Writers),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.GetFleetResponse, error) {
 				return c.GetFleet(ctx, &adminv1.GetFleetRequest{Local: true})
 			})
@@ -319,10 +321,10 @@ func (v *View) ListEvents(ctx context.Context, r *adminv1.ListEventsRequest) (*a
 		return nil, err
 	}
 	list := v.Events.List(events.Filter{Topic: r.GetTopic(), Partition: r.Partition, Text: r.GetFilter()}, limit)
-	answers := []*adminv1.Answer{v.Self}
+	responses := []*adminv1.ProcessResponse{v.Self}
 	if !r.GetLocal() {
 		var said []*adminv1.ListEventsResponse
-		said, answers = ask(ctx, v, peers(ctx, v.Ingests, v.Writers),
+		said, responses = ask(ctx, v, peers(ctx, v.Ingests, v.Writers),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListEventsResponse, error) {
 				return c.ListEvents(ctx, &adminv1.ListEventsRequest{
 					Local: true, Topic: r.GetTopic(), Partition: r.Partition, Filter: r.GetFilter(),
@@ -336,7 +338,7 @@ func (v *View) ListEvents(ctx context.Context, r *adminv1.ListEventsRequest) (*a
 			return b.GetTime().AsTime().Compare(a.GetTime().AsTime())
 		})
 	}
-	return &adminv1.ListEventsResponse{Events: list[:min(limit, len(list))], Answers: answers}, nil
+	return &adminv1.ListEventsResponse{Events: list[:min(limit, len(list))], Responses: responses}, nil
 }
 
 // ListDeadLetters implements adminv1.AdminServiceServer.
@@ -344,10 +346,10 @@ func (v *View) ListDeadLetters(
 	ctx context.Context, r *adminv1.ListDeadLettersRequest,
 ) (*adminv1.ListDeadLettersResponse, error) {
 	counts := v.Local.DeadLetters()
-	answers := []*adminv1.Answer{v.Self}
+	responses := []*adminv1.ProcessResponse{v.Self}
 	if !r.GetLocal() {
 		var said []*adminv1.ListDeadLettersResponse
-		said, answers = ask(ctx, v, peers(ctx, v.Ingests),
+		said, responses = ask(ctx, v, peers(ctx, v.Ingests),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListDeadLettersResponse, error) {
 				return c.ListDeadLetters(ctx, &adminv1.ListDeadLettersRequest{Local: true})
 			})
@@ -363,5 +365,5 @@ func (v *View) ListDeadLetters(
 		return cmp.Or(cmp.Compare(b.GetCount(), a.GetCount()), cmp.Compare(a.GetTopic(), b.GetTopic()),
 			cmp.Compare(a.GetReason(), b.GetReason()))
 	})
-	return &adminv1.ListDeadLettersResponse{Counts: out, Answers: answers}, nil
+	return &adminv1.ListDeadLettersResponse{Counts: out, Responses: responses}, nil
 }

@@ -30,7 +30,7 @@ type process struct {
 	state         adminv1.State
 	behind        int64
 	through       time.Time
-	past          []*adminv1.Stretch
+	past          []*adminv1.StateInterval
 	schema        uint32
 }
 
@@ -85,7 +85,7 @@ func (p *process) DeadLetters() []*adminv1.DeadLetterCount {
 	}}
 }
 
-func (p *process) History(string) []*adminv1.Stretch { return p.past }
+func (p *process) History(string) []*adminv1.StateInterval { return p.past }
 
 func (p *process) Contracts(string) ([]*adminv1.LoadedContract, []*adminv1.UnknownType) {
 	if p.service == "writer" {
@@ -105,7 +105,7 @@ func (p *process) Drift(context.Context, string) (*adminv1.GetDriftResponse, err
 func (p *process) view() *View {
 	ring := events.New(p.name, 0)
 	ring.Add(&adminv1.Event{Time: timestamppb.Now(), Kind: "lane open", Topic: "orders"})
-	return &View{Local: p, Events: ring, Self: &adminv1.Answer{Process: p.name, Instance: p.name}}
+	return &View{Local: p, Events: ring, Self: &adminv1.ProcessResponse{Process: p.name, Instance: p.name}}
 }
 
 // serve serves a view for the test, and returns its address.
@@ -165,8 +165,8 @@ func TestViewOfTheFleet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(tables.GetTables()) != 1 || len(tables.GetAnswers()) != 3 {
-		t.Fatalf("%d tables, told by %v", len(tables.GetTables()), tables.GetAnswers())
+	if len(tables.GetTables()) != 1 || len(tables.GetResponses()) != 3 {
+		t.Fatalf("%d tables, told by %v", len(tables.GetTables()), tables.GetResponses())
 	}
 	table := tables.GetTables()[0]
 	if table.GetState() != adminv1.State_STATE_STALE || table.GetReason() != "is said by b" ||
@@ -177,11 +177,11 @@ func TestViewOfTheFleet(t *testing.T) {
 	if want := "orders is said by b. 1 of 3 processes did not answer"; !strings.HasPrefix(tables.GetSummary(), want) {
 		t.Errorf("%q, want %q", tables.GetSummary(), want)
 	}
-	if missing := tables.GetAnswers()[2]; missing.GetAddress() != "127.0.0.1:1" || missing.GetError() == "" {
+	if missing := tables.GetResponses()[2]; missing.GetAddress() != "127.0.0.1:1" || missing.GetError() == "" {
 		t.Errorf("the one that is not there: %v", missing)
 	}
 	local, err := v.ListTables(t.Context(), &adminv1.ListTablesRequest{Local: true})
-	if err != nil || len(local.GetAnswers()) != 1 || local.GetTables()[0].GetState() != adminv1.State_STATE_FRESH {
+	if err != nil || len(local.GetResponses()) != 1 || local.GetTables()[0].GetState() != adminv1.State_STATE_FRESH {
 		t.Errorf("of itself alone: %v, %v", local, err)
 	}
 	process, err := v.GetFleet(t.Context(), &adminv1.GetFleetRequest{})
@@ -191,7 +191,7 @@ func TestViewOfTheFleet(t *testing.T) {
 		t.Errorf("fleet: %v, %v", process, err)
 	}
 	happened, err := v.ListEvents(t.Context(), &adminv1.ListEventsRequest{Limit: 2})
-	if err != nil || len(happened.GetEvents()) != 2 || len(happened.GetAnswers()) != 4 {
+	if err != nil || len(happened.GetEvents()) != 2 || len(happened.GetResponses()) != 4 {
 		t.Errorf("events: %v, %v", happened, err)
 	}
 	letters, err := v.ListDeadLetters(t.Context(), &adminv1.ListDeadLettersRequest{})

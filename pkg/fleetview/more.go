@@ -69,7 +69,7 @@ func earlier(a, b *timestamppb.Timestamp) bool {
 func (v *View) ListContracts(
 	ctx context.Context, r *adminv1.ListContractsRequest,
 ) (*adminv1.ListContractsResponse, error) {
-	out := &adminv1.ListContractsResponse{Answers: []*adminv1.Answer{v.Self}}
+	out := &adminv1.ListContractsResponse{Responses: []*adminv1.ProcessResponse{v.Self}}
 	own, unknown := v.Local.Contracts(r.GetTable())
 	for _, c := range own {
 		c.Processes = []string{v.Self.GetProcess()}
@@ -77,7 +77,7 @@ func (v *View) ListContracts(
 	out.Contracts = own
 	if !r.GetLocal() {
 		var said []*adminv1.ListContractsResponse
-		said, out.Answers = ask(ctx, v, peers(ctx, v.Ingests),
+		said, out.Responses = ask(ctx, v, peers(ctx, v.Ingests),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListContractsResponse, error) {
 				return c.ListContracts(ctx, &adminv1.ListContractsRequest{Local: true, Table: r.GetTable()})
 			})
@@ -137,14 +137,14 @@ func (v *View) GetDrift(ctx context.Context, r *adminv1.GetDriftRequest) (*admin
 }
 
 // worstOf joins what processes say of the same table's past: at each time the worst counts.
-func worstOf(a, b []*adminv1.Stretch) []*adminv1.Stretch {
+func worstOf(a, b []*adminv1.StateInterval) []*adminv1.StateInterval {
 	var edges []time.Time
 	for _, s := range slices.Concat(a, b) {
 		edges = append(edges, s.GetFrom().AsTime(), s.GetUntil().AsTime())
 	}
 	slices.SortFunc(edges, time.Time.Compare)
 	edges = slices.CompactFunc(edges, time.Time.Equal)
-	at := func(list []*adminv1.Stretch, t time.Time) *adminv1.Stretch {
+	at := func(list []*adminv1.StateInterval, t time.Time) *adminv1.StateInterval {
 		for _, s := range list {
 			if !t.Before(s.GetFrom().AsTime()) && t.Before(s.GetUntil().AsTime()) {
 				return s
@@ -152,7 +152,7 @@ func worstOf(a, b []*adminv1.Stretch) []*adminv1.Stretch {
 		}
 		return nil
 	}
-	var out []*adminv1.Stretch
+	var out []*adminv1.StateInterval
 	for i := 0; i+1 < len(edges); i++ {
 		one, other := at(a, edges[i]), at(b, edges[i])
 		if one == nil || other != nil && rank(other.GetState()) > rank(one.GetState()) {
@@ -167,7 +167,7 @@ func worstOf(a, b []*adminv1.Stretch) []*adminv1.Stretch {
 			out[n-1].Until = timestamppb.New(edges[i+1])
 			continue
 		}
-		out = append(out, &adminv1.Stretch{
+		out = append(out, &adminv1.StateInterval{
 			From: timestamppb.New(edges[i]), Until: timestamppb.New(edges[i+1]), State: one.GetState(),
 			Cause: one.GetCause(),
 		})

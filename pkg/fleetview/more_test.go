@@ -20,7 +20,7 @@ func TestContractsOfTheFleet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.GetContracts()) != 1 || len(r.GetAnswers()) != 2 {
+	if len(r.GetContracts()) != 1 || len(r.GetResponses()) != 2 {
 		t.Fatalf("%v", r)
 	}
 	c := r.GetContracts()[0]
@@ -40,22 +40,25 @@ func TestContractsOfTheFleet(t *testing.T) {
 // At each time the worse state counts, and what only one has seen stays.
 func TestPastOfATableThatTwoCarry(t *testing.T) {
 	begin := time.Unix(1_800_000_000, 0)
-	stretch := func(from, until int, state adminv1.State, cause string) *adminv1.Stretch {
-		return &adminv1.Stretch{
+	interval := func(from, until int, state adminv1.State, cause string) *adminv1.StateInterval {
+		return &adminv1.StateInterval{
 			From:  timestamppb.New(begin.Add(time.Duration(from) * time.Minute)),
 			Until: timestamppb.New(begin.Add(time.Duration(until) * time.Minute)), State: state, Cause: cause,
 		}
 	}
 	fresh, late, stale := adminv1.State_STATE_FRESH, adminv1.State_STATE_LATE, adminv1.State_STATE_STALE
 	got := worstOf(
-		[]*adminv1.Stretch{stretch(0, 60, fresh, ""), stretch(60, 90, late, "append"), stretch(120, 180, fresh, "")},
-		[]*adminv1.Stretch{stretch(30, 70, stale, "quota"), stretch(70, 100, fresh, ""), stretch(180, 200, fresh, "")})
-	want := []*adminv1.Stretch{
-		stretch(0, 30, fresh, ""), stretch(30, 70, stale, "quota"), stretch(70, 90, late, "append"), stretch(90, 100,
-			fresh, ""),
-		stretch(120, 200, fresh, ""),
+		[]*adminv1.StateInterval{
+			interval(0, 60, fresh, ""), interval(60, 90, late, "append"), interval(120, 180, fresh, ""),
+		},
+		[]*adminv1.StateInterval{
+			interval(30, 70, stale, "quota"), interval(70, 100, fresh, ""), interval(180, 200, fresh, ""),
+		})
+	want := []*adminv1.StateInterval{
+		interval(0, 30, fresh, ""), interval(30, 70, stale, "quota"), interval(70, 90, late, "append"),
+		interval(90, 100, fresh, ""), interval(120, 200, fresh, ""),
 	}
-	if !slices.EqualFunc(got, want, func(a, b *adminv1.Stretch) bool {
+	if !slices.EqualFunc(got, want, func(a, b *adminv1.StateInterval) bool {
 		return a.GetFrom().AsTime().Equal(b.GetFrom().AsTime()) && a.GetUntil().AsTime().Equal(b.GetUntil().AsTime()) &&
 			a.GetState() == b.GetState() && a.GetCause() == b.GetCause()
 	}) {

@@ -33,13 +33,13 @@ type Replays struct {
 
 // ListReplays implements adminv1.AdminServiceServer.
 func (v *View) ListReplays(ctx context.Context, r *adminv1.ListReplaysRequest) (*adminv1.ListReplaysResponse, error) {
-	out := &adminv1.ListReplaysResponse{Answers: []*adminv1.Answer{v.Self}}
+	out := &adminv1.ListReplaysResponse{Responses: []*adminv1.ProcessResponse{v.Self}}
 	if v.Replays.Own != nil {
 		out.Replays = v.Replays.Own()
 	}
 	if !r.GetLocal() {
 		var said []*adminv1.ListReplaysResponse
-		said, out.Answers = ask(ctx, v, peers(ctx, v.Ingests),
+		said, out.Responses = ask(ctx, v, peers(ctx, v.Ingests),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListReplaysResponse, error) {
 				return c.ListReplays(ctx, &adminv1.ListReplaysRequest{Local: true})
 			})

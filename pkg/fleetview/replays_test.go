@@ -26,7 +26,7 @@ func TestReplaysOfTheFleet(t *testing.T) {
 	letters.DeadLetters = true
 	just := replay("g", "one", Stopped, time.Hour)
 	just.Ended = timestamppb.Now()
-	v := &View{Self: &adminv1.Answer{Process: "one", Instance: "1"}, Replays: Replays{
+	v := &View{Self: &adminv1.ProcessResponse{Process: "one", Instance: "1"}, Replays: Replays{
 		Own: func() []*adminv1.Replay {
 			return []*adminv1.Replay{
 				replay("a", "one", Stopped, time.Hour), letters, replay("b", "one", Running, 2*time.Hour),
@@ -45,7 +45,7 @@ func TestReplaysOfTheFleet(t *testing.T) {
 		},
 	}}
 	r, err := v.ListReplays(t.Context(), &adminv1.ListReplaysRequest{})
-	if err != nil || r.GetProblem() != "not all of it" || len(r.GetAnswers()) != 1 {
+	if err != nil || r.GetProblem() != "not all of it" || len(r.GetResponses()) != 1 {
 		t.Fatalf("%v, %v", r, err)
 	}
 	var got []string

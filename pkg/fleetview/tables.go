@@ -135,7 +135,7 @@ func count(t *adminv1.Table) (n int32) {
 }
 
 // Summary is one sentence about tables that are sorted, the worst first.
-func Summary(tables []*adminv1.Table, answers []*adminv1.Answer) string {
+func Summary(tables []*adminv1.Table, responses []*adminv1.ProcessResponse) string {
 	var text string
 	switch bad := slices.IndexFunc(tables, func(t *adminv1.Table) bool { return rank(t.GetState()) < 2 }); {
 	case len(tables) == 0:
@@ -155,13 +155,13 @@ func Summary(tables []*adminv1.Table, answers []*adminv1.Answer) string {
 		}
 	}
 	missing := 0
-	for _, a := range answers {
+	for _, a := range responses {
 		if a.GetError() != "" {
 			missing++
 		}
 	}
 	if missing > 0 {
-		text += fmt.Sprintf(" %d of %d processes did not answer: what they carry is missing.", missing, len(answers))
+		text += fmt.Sprintf(" %d of %d processes did not answer: what they carry is missing.", missing, len(responses))
 	}
 	return text
 }

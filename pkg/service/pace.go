@@ -38,10 +38,11 @@ const (
 	pacedHosts = 4096
 )
 
-// Pace bounds how often the calls of a host begin. A call that begins costs goroutines and buffers before anybody looks
-// at it, also one that is taken back at once: thousands a second would leave nothing for the calls that last. So calls
-// beyond the pace are refused before anything is made for them. To refuse one costs a few microseconds still, so a
-// client that goes on loses its connection, and for a second its host may make no other.
+// Pace bounds how often the calls of a host begin, and how fast what it sends is read before it is known. A call that
+// begins costs goroutines and buffers before anybody looks at it, also one that is taken back at once: thousands a
+// second would leave nothing for the calls that last. So calls beyond the pace are refused before anything is made for
+// them. To refuse one costs a few microseconds still, so a client that goes on loses its connection, and for a second
+// its host may make no other.
 //
 // Calls that come together are looked at a few at a time, whether they are let in or refused: the connection that they
 // come on rests for a millisecond or two in between. Otherwise its reader and what it starts would stand before all
@@ -56,6 +57,8 @@ type Pace struct {
 // pacedHost is what one host has done.
 type pacedHost struct {
 	calls, refusals, even *rate.Limiter
+	// strangers are the bytes of its connections that carry nothing.
+	strangers *rate.Limiter
 	// shut is when a connection was closed last, in nanoseconds of Unix time; 0: never.
 	shut atomic.Int64
 }
@@ -108,7 +111,8 @@ func (p *Pace) host(from net.Addr) *pacedHost {
 		}
 		h = &pacedHost{
 			calls: rate.NewLimiter(p.second, callsAtOnce), refusals: rate.NewLimiter(refusalsASecond, refusalsAtOnce),
-			even: rate.NewLimiter(p.even, togetherAtMost),
+			even:      rate.NewLimiter(p.even, togetherAtMost),
+			strangers: rate.NewLimiter(strangersASecond, strangersAtOnce),
 		}
 		p.hosts[name] = h
 	}
@@ -134,24 +138,8 @@ func (l *pacedListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if l.pace.admits(conn.RemoteAddr()) {
-			return &pacedConn{Conn: conn, from: &pacedAddr{Addr: conn.RemoteAddr(), conn: conn}}, nil
+			return newPacedConn(conn, l.pace.host(conn.RemoteAddr())), nil
 		}
 		_ = conn.Close() // whatever comes of it, the next is waited for
 	}
-}
-
-// pacedConn is a connection whose address gRPC shows to begin.
-type pacedConn struct {
-	net.Conn
-	from *pacedAddr
-}
-
-// RemoteAddr implements net.Conn.
-func (c *pacedConn) RemoteAddr() net.Addr { return c.from }
-
-// pacedAddr is the address of a caller, and the connection to close.
-type pacedAddr struct {
-	net.Addr
-	conn    net.Conn
-	refused atomic.Int64
 }

@@ -111,6 +111,7 @@ var screens = map[string]screen{
 	"/letters":   {"letters", "Dead letters", letters},
 	"/contracts": {"contracts", "Contracts", contracts},
 	"/replays":   {"replays", "Replays", replays},
+	"/runbook":   {"runbook", "What keeps a lane", runbook},
 }
 
 // find finds the screen of a path.

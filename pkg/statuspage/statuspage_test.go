@@ -131,9 +131,9 @@ func (fake) DeadLetters() []*adminv1.DeadLetterCount {
 	return out
 }
 
-func (fake) History(string) []*adminv1.Stretch {
+func (fake) History(string) []*adminv1.StateInterval {
 	now := time.Now()
-	return []*adminv1.Stretch{
+	return []*adminv1.StateInterval{
 		{
 			From: timestamppb.New(now.Add(-30 * time.Hour)), Until: timestamppb.New(now.Add(-2 * time.Hour)),
 			State: adminv1.State_STATE_FRESH,
@@ -197,7 +197,7 @@ func viewOf(f fake) *fleetview.View {
 		})
 	}
 	return &fleetview.View{
-		Local: f, Events: ring, Self: &adminv1.Answer{Process: "ingest-1", Instance: "1"},
+		Local: f, Events: ring, Self: &adminv1.ProcessResponse{Process: "ingest-1", Instance: "1"},
 		Replays: fleetview.Replays{Own: replayed},
 	}
 }
@@ -222,6 +222,7 @@ func TestScreens(t *testing.T) {
 		"/events?filter=lane":              "lane open",
 		"/letters":                         "<mark>3c</mark>",
 		"/contracts":                       "00c0ffee",
+		"/runbook":                         `<div id="quota">`,
 		"/replays":                         "/act?do=replay&amp;into=orders%3Dorders_2&amp;name=fix-149&amp;topic",
 	} {
 		w := get(t, h, path)
@@ -238,7 +239,7 @@ func TestScreens(t *testing.T) {
 		if strings.Contains(body, "ZgotmplZ") || strings.Contains(body, "<nil>") {
 			t.Errorf("GET %s: a value that the template refuses", path)
 		}
-		if !strings.Contains(body, "Told by ingest-1, of itself alone") {
+		if path != "/runbook" && !strings.Contains(body, "Told by ingest-1, of itself alone") {
 			t.Errorf("GET %s does not say who answers", path)
 		}
 		for _, outside := range []string{"http://", "https://", "//cdn"} {

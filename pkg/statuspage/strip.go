@@ -10,15 +10,15 @@ import (
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
-// piece is a stretch of a table's past on the strip, in per cent of a day.
+// piece is a part of a table's past on the strip, in per cent of a day.
 type piece struct{ State, Left, Width, Title string }
 
 const stripDay = 24 * time.Hour
 
 // strip lays the past of a table out, up to now.
-func strip(past []*adminv1.Stretch) []piece { return stripAt(time.Now(), past) }
+func strip(past []*adminv1.StateInterval) []piece { return stripAt(time.Now(), past) }
 
-func stripAt(now time.Time, past []*adminv1.Stretch) []piece {
+func stripAt(now time.Time, past []*adminv1.StateInterval) []piece {
 	begin := now.Add(-stripDay)
 	part := func(d time.Duration) string { return fmt.Sprintf("%.2f", 100*float64(d)/float64(stripDay)) }
 	var out []piece
@@ -46,7 +46,7 @@ func stripAt(now time.Time, past []*adminv1.Stretch) []piece {
 func dollars(v float64) string {
 	switch {
 	case v == 0:
-		return "0"
+		return "$0"
 	case v < 0.01:
 		return "< $0.01"
 	case v < 100:

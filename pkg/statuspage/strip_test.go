@@ -16,7 +16,7 @@ func TestStripOfADay(t *testing.T) {
 	at := func(hours int) *timestamppb.Timestamp {
 		return timestamppb.New(now.Add(time.Duration(hours) * time.Hour))
 	}
-	got := stripAt(now, []*adminv1.Stretch{
+	got := stripAt(now, []*adminv1.StateInterval{
 		{From: at(-30), Until: at(-25), State: adminv1.State_STATE_FRESH},
 		{From: at(-25), Until: at(-18), State: adminv1.State_STATE_STALE, Cause: "quota"},
 		{From: at(-6), Until: at(1), State: adminv1.State_STATE_FRESH},

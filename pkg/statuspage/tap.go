@@ -33,17 +33,17 @@ var tapPoints = map[string]adminv1.Point{
 
 // tapped is what the template shows.
 type tapped struct {
-	Values  url.Values
-	Points  []string
-	Error   string
-	Ended   bool
-	Samples []*adminv1.Sample
-	Counts  *adminv1.TapCounts
-	Answers []*adminv1.Answer
+	Values    url.Values
+	Points    []string
+	Error     string
+	Ended     bool
+	Samples   []*adminv1.Sample
+	Counts    *adminv1.TapCounts
+	Responses []*adminv1.ProcessResponse
 }
 
-// GetAnswers has the template say who answers.
-func (t *tapped) GetAnswers() []*adminv1.Answer { return t.Answers }
+// GetResponses has the template say who answers.
+func (t *tapped) GetResponses() []*adminv1.ProcessResponse { return t.Responses }
 
 // tap shows records as they pass, once it is asked to: /tap?topic=&table=&at=&where=&limit=&for=&go=1.
 func (e *explainPage) tap(w http.ResponseWriter, r *http.Request) {
@@ -96,8 +96,8 @@ func (s *tapStream) Context() context.Context { return s.ctx }
 // Send implements grpc.ServerStreamingServer.
 func (s *tapStream) Send(r *adminv1.TapResponse) error {
 	switch m := r.GetMessage().(type) {
-	case *adminv1.TapResponse_Answer:
-		s.into.Answers = append(s.into.Answers, m.Answer)
+	case *adminv1.TapResponse_Response:
+		s.into.Responses = append(s.into.Responses, m.Response)
 	case *adminv1.TapResponse_Counts:
 		s.into.Counts = m.Counts
 	case *adminv1.TapResponse_Sample:

@@ -27,7 +27,9 @@ func (passing) Tap(r *adminv1.TapRequest, stream grpc.ServerStreamingServer[admi
 			panic(err)
 		}
 	}
-	send(&adminv1.TapResponse{Message: &adminv1.TapResponse_Answer{Answer: &adminv1.Answer{Process: "ingest-1"}}})
+	send(&adminv1.TapResponse{Message: &adminv1.TapResponse_Response{
+		Response: &adminv1.ProcessResponse{Process: "ingest-1"},
+	}})
 	for i := range int64(200) {
 		send(&adminv1.TapResponse{Message: &adminv1.TapResponse_Sample{Sample: &adminv1.Sample{
 			Topic: "orders", Partition: 3, Offset: i, Type: "order.Placed", Contract: "orders.v1", Table: "orders",

@@ -151,9 +151,9 @@ func lanesByState(lanes map[string]int32) string {
 	return strings.Join(out, ", ")
 }
 
-func missing(answers []*adminv1.Answer) []*adminv1.Answer {
-	var out []*adminv1.Answer
-	for _, a := range answers {
+func missing(responses []*adminv1.ProcessResponse) []*adminv1.ProcessResponse {
+	var out []*adminv1.ProcessResponse
+	for _, a := range responses {
 		if a.GetError() != "" {
 			out = append(out, a)
 		}

@@ -98,9 +98,9 @@ func (l *log) each(ctx context.Context, topic string, before func([]span), yield
 // spans asks for the ranges of all partitions, in order of partition.
 func (l *log) spans(ctx context.Context, topic string) ([]span, error) {
 	request := kmsg.NewPtrMetadataRequest()
-	asked := kmsg.NewMetadataRequestTopic()
-	asked.Topic = kmsg.StringPtr(topic)
-	request.Topics = append(request.Topics, asked)
+	wanted := kmsg.NewMetadataRequestTopic()
+	wanted.Topic = kmsg.StringPtr(topic)
+	request.Topics = append(request.Topics, wanted)
 	metadata, err := request.RequestWith(ctx, l.client)
 	if err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
@@ -126,14 +126,14 @@ func (l *log) offsets(ctx context.Context, topic string, spans []span, at int64,
 	request := kmsg.NewPtrListOffsetsRequest()
 	request.ReplicaID = -1
 	request.IsolationLevel = 1 // read_committed: the latest offset is the last stable one
-	asked := kmsg.NewListOffsetsRequestTopic()
-	asked.Topic = topic
+	wanted := kmsg.NewListOffsetsRequestTopic()
+	wanted.Topic = topic
 	for _, s := range spans {
 		p := kmsg.NewListOffsetsRequestTopicPartition()
 		p.Partition, p.Timestamp = s.partition, at
-		asked.Partitions = append(asked.Partitions, p)
+		wanted.Partitions = append(wanted.Partitions, p)
 	}
-	request.Topics = append(request.Topics, asked)
+	request.Topics = append(request.Topics, wanted)
 	response, err := request.RequestWith(ctx, l.client)
 	if err != nil {
 		return fmt.Errorf("offsets of %s: %w", topic, err)

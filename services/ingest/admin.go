@@ -51,7 +51,7 @@ type local struct {
 	fleet    *writers.Fleet
 	meter    *saturation.Meter
 	ready    func() error
-	self     *adminv1.Answer
+	self     *adminv1.ProcessResponse
 	started  time.Time
 	drifts   drifts
 }
@@ -63,7 +63,7 @@ func newLocal(
 	c *Config, env service.Env, lanes *roster, fleet *writers.Fleet, meter *saturation.Meter, ready func() error,
 ) *local {
 	address := env.GRPC.Addr()
-	self := &adminv1.Answer{Process: c.name(address), Address: address.String(), Instance: rand.Text()}
+	self := &adminv1.ProcessResponse{Process: c.name(address), Address: address.String(), Instance: rand.Text()}
 	return &local{
 		config: c, lanes: lanes, fleet: fleet, meter: meter, ready: ready, self: self, started: time.Now(),
 		overview: &overview.Overview{
@@ -87,7 +87,7 @@ func (l *local) DeadLetters() []*adminv1.DeadLetterCount {
 }
 
 // History implements fleetview.Local.
-func (l *local) History(table string) []*adminv1.Stretch { return l.overview.History(table) }
+func (l *local) History(table string) []*adminv1.StateInterval { return l.overview.History(table) }
 
 // Process implements fleetview.Local.
 func (l *local) Process() *adminv1.Process {

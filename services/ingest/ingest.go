@@ -73,9 +73,9 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	}
 	defer fleet.Close() //nolint:errcheck // it was closed already, and there is nobody to tell
 	lanes.fleet = fleet
-	words := source.NewEntries(c.source())
-	defer words.Close()
-	lanes.pauses = &pauses.Follower{Read: words.Read, Apply: lanes.pause, Log: env.Log}
+	entries := source.NewEntries(c.source())
+	defer entries.Close()
+	lanes.pauses = &pauses.Follower{Read: entries.Read, Apply: lanes.pause, Log: env.Log}
 	if err := env.Listen(ctx, c.GRPC.Listen, c.Admin.Listen); err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	reloads := &reloader{
 		config: &c, lanes: lanes, env: schemas.env, writer: fleet.Conn(), log: env.Log, every: c.Registry.Poll.Std(),
 	}
-	steer := self.steering(view, words, reloads, env.Log)
+	steer := self.steering(view, entries, reloads, env.Log)
 
 	// Work ends with ctx, or when a server fails. The servers outlive the work, so that one can watch it drain.
 	work, stop := context.WithCancel(ctx)

@@ -33,7 +33,7 @@ const (
 type records struct {
 	adminv1.UnimplementedRecordServiceServer
 
-	self   *adminv1.Answer
+	self   *adminv1.ProcessResponse
 	lanes  *roster
 	config *Config
 	// previews is held while a preview is made.
@@ -136,7 +136,7 @@ func (s *records) Tap(r *adminv1.TapRequest, stream grpc.ServerStreamingServer[a
 	defer mine.Close()
 	// Whoever does not read any more holds nobody's place for longer than was asked for.
 	defer time.AfterFunc(w.within, mine.Close).Stop()
-	if err := stream.Send(answered(s.self)); err != nil {
+	if err := stream.Send(responded(s.self)); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(stream.Context(), w.within)
@@ -186,8 +186,8 @@ func (s *records) collect(
 		case one.message == nil:
 			running--
 		case twice[one.from]:
-		case one.message.GetAnswer() != nil:
-			a := one.message.GetAnswer()
+		case one.message.GetResponse() != nil:
+			a := one.message.GetResponse()
 			if a.GetInstance() != "" && instances[a.GetInstance()] {
 				twice[one.from] = true
 				continue
@@ -220,19 +220,19 @@ func sum(counts map[int]*adminv1.TapCounts) *adminv1.TapCounts {
 	return out
 }
 
-func answered(a *adminv1.Answer) *adminv1.TapResponse {
-	return &adminv1.TapResponse{Message: &adminv1.TapResponse_Answer{Answer: a}}
+func responded(a *adminv1.ProcessResponse) *adminv1.TapResponse {
+	return &adminv1.TapResponse{Message: &adminv1.TapResponse_Response{Response: a}}
 }
 
 // follow passes on what another ingest says. One that does not answer is named, as in every answer about the fleet.
 func follow(
-	ctx context.Context, self *adminv1.Answer, p fleetview.Peer, r *adminv1.TapRequest,
+	ctx context.Context, self *adminv1.ProcessResponse, p fleetview.Peer, r *adminv1.TapRequest,
 	report func(*adminv1.TapResponse),
 ) {
 	defer report(nil)
 	failed := func(err error) {
 		if ctx.Err() == nil {
-			report(answered(&adminv1.Answer{
+			report(responded(&adminv1.ProcessResponse{
 				Process: p.Address, Address: p.Address, Error: status.Convert(err).Message(),
 			}))
 		}
@@ -264,10 +264,10 @@ func follow(
 			}
 			return
 		}
-		if first && m.GetAnswer().GetInstance() == self.GetInstance() { // it is this very process
+		if first && m.GetResponse().GetInstance() == self.GetInstance() { // it is this very process
 			return
 		}
-		if a := m.GetAnswer(); a != nil {
+		if a := m.GetResponse(); a != nil {
 			a.Address = p.Address
 		}
 		report(m)

@@ -29,7 +29,7 @@ func (s *records) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*admi
 		return nil, missing("topic", r.GetTopic(), set.Topics())
 	}
 	out := s.explained(r)
-	out.Answers = []*adminv1.Answer{s.self}
+	out.Responses = []*adminv1.ProcessResponse{s.self}
 	if r.GetLocal() {
 		return out, nil
 	}
@@ -38,7 +38,7 @@ func (s *records) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*admi
 	if out.Lane == nil {
 		for _, said := range s.others(ctx, s.ingests, r, out) {
 			if said.GetLane() != nil {
-				said.Answers, out = out.GetAnswers(), said
+				said.Responses, out = out.GetResponses(), said
 			}
 		}
 	}
@@ -62,7 +62,7 @@ func (s *records) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*admi
 	return out, nil
 }
 
-// others asks other processes, and notes who answered.
+// others asks other processes, and notes who responded.
 func (s *records) others(
 	ctx context.Context, of func(context.Context) []fleetview.Peer, r *adminv1.ExplainRequest,
 	out *adminv1.ExplainResponse,
@@ -85,20 +85,20 @@ func (s *records) others(
 		})
 	}
 	all.Wait()
-	var answered []*adminv1.ExplainResponse
+	var responded []*adminv1.ExplainResponse
 	for i, p := range peers {
 		if errs[i] != nil {
-			out.Answers = append(out.Answers, &adminv1.Answer{
+			out.Responses = append(out.Responses, &adminv1.ProcessResponse{
 				Process: p.Address, Address: p.Address, Error: status.Convert(errs[i]).Message(),
 			})
 			continue
 		}
-		if a := said[i].GetAnswers(); len(a) > 0 && a[0].GetInstance() != s.self.GetInstance() {
+		if a := said[i].GetResponses(); len(a) > 0 && a[0].GetInstance() != s.self.GetInstance() {
 			a[0].Address = p.Address
-			out.Answers, answered = append(out.Answers, a[0]), append(answered, said[i])
+			out.Responses, responded = append(out.Responses, a[0]), append(responded, said[i])
 		}
 	}
-	return answered
+	return responded
 }
 
 // explained is what this ingest knows of the record.

@@ -54,7 +54,7 @@ func (s *records) Preview(ctx context.Context, r *adminv1.PreviewRequest) (*admi
 		return nil, status.Errorf(codes.Unavailable, "topic: %v", err)
 	}
 	out := previewed(t)
-	out.Answers = []*adminv1.Answer{s.self}
+	out.Responses = []*adminv1.ProcessResponse{s.self}
 	return out, nil
 }
 

@@ -115,13 +115,13 @@ func (r *reloader) fits(ctx context.Context, set *contract.Set) error {
 	if err != nil {
 		return status.Errorf(codes.Unavailable, "%v; without a writer nobody knows whether the tables fit", err)
 	}
-	var misfits []string
+	var mismatches []string
 	for i := range diffs {
-		misfits = append(misfits, diffs[i].Misfits()...)
+		mismatches = append(mismatches, diffs[i].Mismatches()...)
 	}
-	if len(misfits) > 0 {
+	if len(mismatches) > 0 {
 		return status.Errorf(codes.FailedPrecondition, "rows by these contracts would be refused: %s",
-			strings.Join(misfits, "; "))
+			strings.Join(mismatches, "; "))
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ type Mark struct {
 	Time   time.Time
 }
 
-// String is the mark in words.
+// String is the mark in entries.
 func (m Mark) String() string {
 	switch {
 	case m.Offset != nil:
@@ -115,7 +115,7 @@ type Replayer struct {
 	env     service.Env
 	schemas schemas
 	set     *contract.Set
-	words   *source.Entries
+	entries *source.Entries
 }
 
 var replayNames = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
@@ -143,7 +143,7 @@ func NewReplayer(ctx context.Context, c Config, r Replay, env service.Env) (*Rep
 	if p.Tables, err = r.tables(topic.Tables(), found.set); err != nil {
 		return nil, err
 	}
-	p.words = source.NewPlan(c.source(), p.Group+planSuffix)
+	p.entries = source.NewPlan(c.source(), p.Group+planSuffix)
 	// The members of the replay's group have no names: two replays must not be taken for one.
 	p.config.Kafka.Group, p.config.Kafka.InstanceID = p.Group, ""
 	// Whoever goes on after a process that was killed waits for as long as the group does.
@@ -161,7 +161,7 @@ const replaySession = config.Duration(10 * time.Second)
 
 // Close ends its connections.
 func (p *Replayer) Close() {
-	p.words.Close()
+	p.entries.Close()
 	p.schemas.close()
 }
 
@@ -250,13 +250,13 @@ func (p *Replayer) fits(ctx context.Context) error {
 	if err != nil {
 		return away(err)
 	}
-	var misfits []string
+	var mismatches []string
 	for i := range diffs {
-		misfits = append(misfits, diffs[i].Misfits()...)
+		mismatches = append(mismatches, diffs[i].Mismatches()...)
 	}
-	if len(misfits) > 0 {
+	if len(mismatches) > 0 {
 		return fmt.Errorf("the rows would be refused:\n    %s\nReplay into another table, or change this one",
-			strings.Join(misfits, "\n    "))
+			strings.Join(mismatches, "\n    "))
 	}
 	return nil
 }

@@ -28,8 +28,8 @@ const (
 
 // keptReplays are those that Kafka keeps. Safe for concurrent use.
 type keptReplays struct {
-	group string // of the ingests
-	words *source.Entries
+	group   string // of the ingests
+	entries *source.Entries
 	// topics are any that there are.
 	topics func() ([]string, bool)
 
@@ -47,7 +47,7 @@ func (k *keptReplays) list(ctx context.Context) ([]*adminv1.Replay, error) {
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), plansWithin) // others may wait for the same
 		defer cancel()
 		var plans []source.Plan
-		plans, k.err = k.words.Plans(within, topics[0], k.group+replayInfix, planSuffix, mostPlans)
+		plans, k.err = k.entries.Plans(within, topics[0], k.group+replayInfix, planSuffix, mostPlans)
 		k.at, k.last = time.Now(), nil
 		for i := range plans {
 			if r := k.shown(&plans[i]); r != nil {

@@ -23,7 +23,7 @@ var _ steering.Letters = (*letterReplays)(nil)
 
 // Replay implements steering.Letters.
 func (l *letterReplays) Replay(
-	ctx context.Context, r *adminv1.ReplayDeadLettersRequest, told func(*adminv1.ReplayDeadLettersResponse),
+	ctx context.Context, r *adminv1.ReplayDeadLettersRequest, progress func(*adminv1.ReplayDeadLettersResponse),
 ) (*adminv1.ReplayDeadLettersResponse, error) {
 	chosen, topics, err := selection(r)
 	if err != nil {
@@ -43,8 +43,8 @@ func (l *letterReplays) Replay(
 	var last deadletter.Replayed
 	all, err := store.Replay(ctx, chosen, deadletter.ReplayOptions{
 		DryRun: r.GetAct().GetValidateOnly(), Check: !r.GetWithoutCheck(), Now: r.GetNow(), Limit: int(r.GetLimit()),
-		Progress: func(now deadletter.Replayed) { last = now; told(replayedLetters(&now, "")) },
-		Retry:    func(err error) { told(replayedLetters(&last, err.Error())) },
+		Progress: func(now deadletter.Replayed) { last = now; progress(replayedLetters(&now, "")) },
+		Retry:    func(err error) { progress(replayedLetters(&last, err.Error())) },
 	})
 	switch {
 	case ctx.Err() != nil:

@@ -16,7 +16,7 @@ import (
 
 // plan reads what is kept of the replay, or makes it.
 func (p *Replayer) plan(ctx context.Context) error {
-	kept, err := p.words.Read(ctx)
+	kept, err := p.entries.Read(ctx)
 	if err != nil {
 		return away(err)
 	}
@@ -37,7 +37,7 @@ func (p *Replayer) plan(ctx context.Context) error {
 		w, err := replay.Parse(text)
 		switch {
 		case err != nil:
-			return fmt.Errorf("what group %s keeps of %v cannot be read: %w", p.words.Group(), l, err)
+			return fmt.Errorf("what group %s keeps of %v cannot be read: %w", p.entries.Group(), l, err)
 		case l.Topic != p.replay.Topic:
 			return fmt.Errorf("--name: %s is a replay of topic %s", p.replay.Name, l.Topic)
 		case !maps.Equal(w.Tables, p.Tables):
@@ -135,18 +135,18 @@ func (p *Replayer) at(ctx context.Context, sc *source.Scanner, s source.Span, m 
 // keep keeps the plan of partitions, with which of them are settled. What is kept is written again while the replay
 // runs, so that brokers forget it with what the replay's lanes have committed, and not before.
 func (p *Replayer) keep(ctx context.Context, partitions []int32, settled map[int32]time.Time) error {
-	words := map[pauses.Lane]string{}
+	entries := map[pauses.Lane]string{}
 	for _, n := range partitions {
-		w := replay.Word{
+		w := replay.Entry{
 			Range: p.Ranges[n], Tables: p.Tables, Begun: p.Begun, Kept: time.Now(), Done: settled[n],
 		}
 		text, err := w.Encode()
 		if err != nil {
 			return err
 		}
-		words[pauses.Lane{Topic: p.replay.Topic, Partition: n}] = text
+		entries[pauses.Lane{Topic: p.replay.Topic, Partition: n}] = text
 	}
-	if err := p.words.Write(ctx, words); err != nil {
+	if err := p.entries.Write(ctx, entries); err != nil {
 		return fmt.Errorf("keep the plan: %w", err)
 	}
 	return nil

@@ -30,7 +30,7 @@ type replaying struct {
 	// at is how far each partition is that this process has carried.
 	at map[int32]*carried
 	// settled are the partitions of which all is settled, also by other processes; told are those that it is kept of.
-	settled, told map[int32]time.Time
+	settled, reported map[int32]time.Time
 	// bad counts records that became no row, by reason, and first is one of each.
 	bad   map[string]int
 	first map[string]string
@@ -167,7 +167,7 @@ func (r *replaying) watch(ctx context.Context, stop func(), progress func(*Repla
 	defer stop()
 	tick := time.NewTicker(tellEvery)
 	defer tick.Stop()
-	kept, heard := time.Now(), time.Now()
+	kept, looked := time.Now(), time.Now()
 	for {
 		select {
 		case <-tick.C:
@@ -183,8 +183,8 @@ func (r *replaying) watch(ctx context.Context, stop func(), progress func(*Repla
 		if err := r.refused(); err != nil {
 			return err
 		}
-		if time.Since(heard) >= hearEvery {
-			heard = time.Now()
+		if time.Since(looked) >= hearEvery {
+			looked = time.Now()
 			r.hear(ctx)
 		}
 		if time.Since(kept) >= keepEvery && r.keep(ctx, r.carries(), r.settledNow()) == nil {
@@ -198,7 +198,7 @@ func (r *replaying) tell(ctx context.Context) error {
 	settled := r.settledNow()
 	var news []int32
 	for n, at := range settled {
-		if r.told[n] != at {
+		if r.reported[n] != at {
 			news = append(news, n)
 		}
 	}
@@ -210,7 +210,7 @@ func (r *replaying) tell(ctx context.Context) error {
 	if err := r.keep(ctx, news, settled); err != nil {
 		return err
 	}
-	r.told = settled
+	r.reported = settled
 	return nil
 }
 
@@ -218,7 +218,7 @@ func (r *replaying) tell(ctx context.Context) error {
 func (r *replaying) hear(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, hearEvery)
 	defer cancel()
-	kept, err := r.words.Read(ctx)
+	kept, err := r.entries.Read(ctx)
 	if err != nil {
 		return // the next time
 	}

@@ -11,14 +11,14 @@ import (
 
 // steering is what this ingest serves for acts.
 func (l *local) steering(
-	view *fleetview.View, words *source.Entries, reloads *reloader, log *slog.Logger,
+	view *fleetview.View, entries *source.Entries, reloads *reloader, log *slog.Logger,
 ) *steering.Server {
 	server := (&steering.Server{
-		View: view, Contracts: steered{l.lanes}, Partitions: words.Partitions, Positions: words,
-		Pauses: l.lanes.pauses, Keep: words.Write, Writers: l.fleet, Reloads: reloads, Lanes: l.lanes, Log: log,
+		View: view, Contracts: steered{l.lanes}, Partitions: entries.Partitions, Positions: entries,
+		Pauses: l.lanes.pauses, Keep: entries.Write, Writers: l.fleet, Reloads: reloads, Lanes: l.lanes, Log: log,
 		Letters: &letterReplays{l.config, l.lanes}, Replayer: &topicReplays{l.config, log},
 	}).Ready()
-	kept := &keptReplays{group: l.config.Kafka.Group, words: words, topics: steered{l.lanes}.Topics}
+	kept := &keptReplays{group: l.config.Kafka.Group, entries: entries, topics: steered{l.lanes}.Topics}
 	view.Replays = fleetview.Replays{Own: server.Replays, Kept: kept.list}
 	return server
 }

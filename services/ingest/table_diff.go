@@ -63,8 +63,8 @@ func Runs(d *lanev1.Difference) bool {
 	return d.GetKind() == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED && d.GetWant() != ""
 }
 
-// Misfits are the reasons for which the table would take no rows, all of them, in words; none when it takes them.
-func (d *TableDiff) Misfits() []string {
+// Mismatches are the reasons for which the table would take no rows, all of them, in words; none when it takes them.
+func (d *TableDiff) Mismatches() []string {
 	if !d.Diff.GetExists() {
 		return nil
 	}

@@ -24,7 +24,7 @@ type local struct {
 	lanes   *lane.Service
 	load    *load
 	ready   func() error
-	self    *adminv1.Answer
+	self    *adminv1.ProcessResponse
 	home    string
 	started time.Time
 }
@@ -33,7 +33,7 @@ var _ fleetview.Local = (*local)(nil)
 
 // newView is what a writer that listens serves as admin.v1.
 func newView(env service.Env, lanes *lane.Service, load *load, ready func() error, ring *events.Ring) *fleetview.View {
-	self := &adminv1.Answer{Process: lanes.Name, Address: env.GRPC.Addr().String(), Instance: rand.Text()}
+	self := &adminv1.ProcessResponse{Process: lanes.Name, Address: env.GRPC.Addr().String(), Instance: rand.Text()}
 	ring.Call(lanes.Name)
 	return &fleetview.View{Events: ring, Self: self, Local: &local{
 		lanes: lanes, load: load, ready: ready, self: self, home: lanes.Project + "." + lanes.Dataset,
@@ -113,7 +113,7 @@ func (l *local) Lanes(topic string, partition *int32, table string) []*adminv1.L
 func (l *local) DeadLetters() []*adminv1.DeadLetterCount { return nil }
 
 // History implements fleetview.Local: ingests know it.
-func (l *local) History(string) []*adminv1.Stretch { return nil }
+func (l *local) History(string) []*adminv1.StateInterval { return nil }
 
 // Contracts implements fleetview.Local: ingests have them.
 func (l *local) Contracts(string) ([]*adminv1.LoadedContract, []*adminv1.UnknownType) {

@@ -3,6 +3,8 @@
 package writer
 
 import (
+	"errors"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -85,6 +87,12 @@ func TestUnfinishedMessagesAreBounded(t *testing.T) {
 		return lane
 	}
 	before := open()
+	// It carries a lane, so the connection is read as fast as it comes.
+	if err := before.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{
+		Durable: &lanev1.Durable{},
+	}}); err != nil {
+		t.Fatal(err)
+	}
 	message := mem.BufferSlice{mem.SliceBuffer(make([]byte, size))}
 	runtime.GC()
 	var start runtime.MemStats
@@ -118,11 +126,6 @@ func TestUnfinishedMessagesAreBounded(t *testing.T) {
 		t.Errorf("the process held %d MiB, with a budget of %d MiB; %d calls ended for it", held>>20, budget>>20,
 			ended.Load())
 	}
-	if err := before.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{
-		Durable: &lanev1.Durable{},
-	}}); err != nil {
-		t.Fatal(err)
-	}
 	if err := before.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Append{Append: &lanev1.Append{
 		Sequence: 1, EndPosition: 1,
 	}}}); err != nil {
@@ -132,6 +135,52 @@ func TestUnfinishedMessagesAreBounded(t *testing.T) {
 		t.Errorf("the lane that was open got %v, %v", m, err)
 	}
 	open()
+	stop()
+	finished(t, ran)
+}
+
+// The connection of a lane that appends is read as fast as it comes, whatever has been read of it: at the pace of those
+// that carry nothing, what this one brings takes more than half a minute.
+func TestConnectionsOfLanesHaveNoPace(t *testing.T) {
+	const size, times = 31 << 20, 18
+	conn, stop, ran := start(t, func(c *Config) { c.DrainTimeout = config.Duration(time.Second) })
+	open := func() lanev1.LaneService_LaneClient {
+		lane, err := lanev1.NewLaneServiceClient(conn).Lane(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := lane.Send(openOf(routeTo("delivery_events"))); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := lane.Recv(); m.GetOpened() == nil {
+			t.Fatalf("%v, %v", m, err)
+		}
+		if err := lane.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{
+			Durable: &lanev1.Durable{},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		return lane
+	}
+	stays := open()
+	wrong := appendOf(7, 1, 1, string(make([]byte, size)))
+	began := time.Now()
+	for range times {
+		lane := open()
+		err := lane.Send(wrong)
+		for err == nil || errors.Is(err, io.EOF) {
+			_, err = lane.Recv()
+		}
+		if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "sequence") {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("%d MiB took %v", times*size>>20, took)
+	}
+	if err := stays.CloseSend(); err != nil {
+		t.Error(err)
+	}
 	stop()
 	finished(t, ran)
 }

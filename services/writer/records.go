@@ -15,7 +15,7 @@ import (
 type records struct {
 	adminv1.UnimplementedRecordServiceServer
 
-	self  *adminv1.Answer
+	self  *adminv1.ProcessResponse
 	lanes *lane.Service
 }
 
@@ -34,7 +34,7 @@ var errNoRecords = status.Error(codes.Unimplemented, "a writer sees rows and no 
 // Explain implements adminv1.RecordServiceServer.
 func (r *records) Explain(ctx context.Context, q *adminv1.ExplainRequest) (*adminv1.ExplainResponse, error) {
 	out := &adminv1.ExplainResponse{
-		Text: "its batch is not remembered here", Answers: []*adminv1.Answer{r.self},
+		Text: "its batch is not remembered here", Responses: []*adminv1.ProcessResponse{r.self},
 	}
 	w, ok := r.lanes.Written(q.GetTopic(), q.GetPartition(), q.GetOffset())
 	if !ok {

@@ -21,7 +21,7 @@ type steer struct {
 	adminv1.UnimplementedSteeringServiceServer
 
 	lanes *lane.Service
-	self  *adminv1.Answer
+	self  *adminv1.ProcessResponse
 	log   *slog.Logger
 	book  steering.Book
 	// drained is until when ingests are to have no lanes here, in nanoseconds since 1970.
@@ -68,7 +68,7 @@ func (s *steer) DrainWriter(ctx context.Context, r *adminv1.DrainWriterRequest) 
 		out := &adminv1.DrainWriterResponse{
 			Lanes: int32(lanes), Until: timestamppb.New(until), //nolint:gosec // calls
 			Result: &adminv1.Result{
-				RequestId: act.GetRequestId(), Summary: summary, Answers: []*adminv1.Answer{s.self},
+				RequestId: act.GetRequestId(), Summary: summary, Responses: []*adminv1.ProcessResponse{s.self},
 				Changed: !act.GetValidateOnly() && (!r.GetEnd() || was),
 			},
 		}

@@ -97,8 +97,8 @@ type ListTablesResponse struct {
 	// One sentence about the worst, such as "orders is 7m behind: BigQuery quota, since 14:02:11 UTC"; or that all are
 	// fresh.
 	Summary string `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
-	// Who answered, and who did not.
-	Answers []*Answer `protobuf:"bytes,3,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Who responded, and who did not.
+	Responses []*ProcessResponse `protobuf:"bytes,3,rep,name=responses,proto3" json:"responses,omitempty"`
 	// What dollars_per_day is reckoned by, with its source.
 	Price         string `protobuf:"bytes,4,opt,name=price,proto3" json:"price,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -149,9 +149,9 @@ func (x *ListTablesResponse) GetSummary() string {
 	return ""
 }
 
-func (x *ListTablesResponse) GetAnswers() []*Answer {
+func (x *ListTablesResponse) GetResponses() []*ProcessResponse {
 	if x != nil {
-		return x.Answers
+		return x.Responses
 	}
 	return nil
 }
@@ -252,8 +252,8 @@ type ListLanesResponse struct {
 	Lanes []*Lane `protobuf:"bytes,1,rep,name=lanes,proto3" json:"lanes,omitempty"`
 	// How many match, those left out by the limit included.
 	Total int32 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
-	// Who answered, and who did not.
-	Answers       []*Answer `protobuf:"bytes,3,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Who responded, and who did not.
+	Responses     []*ProcessResponse `protobuf:"bytes,3,rep,name=responses,proto3" json:"responses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -302,9 +302,9 @@ func (x *ListLanesResponse) GetTotal() int32 {
 	return 0
 }
 
-func (x *ListLanesResponse) GetAnswers() []*Answer {
+func (x *ListLanesResponse) GetResponses() []*ProcessResponse {
 	if x != nil {
-		return x.Answers
+		return x.Responses
 	}
 	return nil
 }
@@ -369,8 +369,8 @@ type GetFleetResponse struct {
 	WritersNeeded int32 `protobuf:"varint,4,opt,name=writers_needed,json=writersNeeded,proto3" json:"writers_needed,omitempty"`
 	// Why these numbers.
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Who answered, and who did not.
-	Answers       []*Answer `protobuf:"bytes,6,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Who responded, and who did not.
+	Responses     []*ProcessResponse `protobuf:"bytes,6,rep,name=responses,proto3" json:"responses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -440,9 +440,9 @@ func (x *GetFleetResponse) GetReason() string {
 	return ""
 }
 
-func (x *GetFleetResponse) GetAnswers() []*Answer {
+func (x *GetFleetResponse) GetResponses() []*ProcessResponse {
 	if x != nil {
-		return x.Answers
+		return x.Responses
 	}
 	return nil
 }
@@ -534,8 +534,8 @@ type ListEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The newest first.
 	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
-	// Who answered, and who did not.
-	Answers       []*Answer `protobuf:"bytes,2,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Who responded, and who did not.
+	Responses     []*ProcessResponse `protobuf:"bytes,2,rep,name=responses,proto3" json:"responses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -577,9 +577,9 @@ func (x *ListEventsResponse) GetEvents() []*Event {
 	return nil
 }
 
-func (x *ListEventsResponse) GetAnswers() []*Answer {
+func (x *ListEventsResponse) GetResponses() []*ProcessResponse {
 	if x != nil {
-		return x.Answers
+		return x.Responses
 	}
 	return nil
 }
@@ -635,8 +635,8 @@ type ListDeadLettersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// By topic and reason, the most first.
 	Counts []*DeadLetterCount `protobuf:"bytes,1,rep,name=counts,proto3" json:"counts,omitempty"`
-	// Who answered, and who did not.
-	Answers       []*Answer `protobuf:"bytes,2,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Who responded, and who did not.
+	Responses     []*ProcessResponse `protobuf:"bytes,2,rep,name=responses,proto3" json:"responses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -678,9 +678,9 @@ func (x *ListDeadLettersResponse) GetCounts() []*DeadLetterCount {
 	return nil
 }
 
-func (x *ListDeadLettersResponse) GetAnswers() []*Answer {
+func (x *ListDeadLettersResponse) GetResponses() []*ProcessResponse {
 	if x != nil {
-		return x.Answers
+		return x.Responses
 	}
 	return nil
 }
@@ -747,8 +747,8 @@ type ListContractsResponse struct {
 	Contracts []*LoadedContract `protobuf:"bytes,1,rep,name=contracts,proto3" json:"contracts,omitempty"`
 	// The most first, 200 at most.
 	Unknown []*UnknownType `protobuf:"bytes,2,rep,name=unknown,proto3" json:"unknown,omitempty"`
-	// Who answered, and who did not.
-	Answers       []*Answer `protobuf:"bytes,3,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Who responded, and who did not.
+	Responses     []*ProcessResponse `protobuf:"bytes,3,rep,name=responses,proto3" json:"responses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -797,9 +797,9 @@ func (x *ListContractsResponse) GetUnknown() []*UnknownType {
 	return nil
 }
 
-func (x *ListContractsResponse) GetAnswers() []*Answer {
+func (x *ListContractsResponse) GetResponses() []*ProcessResponse {
 	if x != nil {
-		return x.Answers
+		return x.Responses
 	}
 	return nil
 }
@@ -967,8 +967,8 @@ type ListReplaysResponse struct {
 	Replays []*Replay `protobuf:"bytes,1,rep,name=replays,proto3" json:"replays,omitempty"`
 	// Why it is not known what Kafka keeps; empty: it is.
 	Problem string `protobuf:"bytes,2,opt,name=problem,proto3" json:"problem,omitempty"`
-	// Who answered, and who did not.
-	Answers       []*Answer `protobuf:"bytes,3,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Who responded, and who did not.
+	Responses     []*ProcessResponse `protobuf:"bytes,3,rep,name=responses,proto3" json:"responses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1017,9 +1017,9 @@ func (x *ListReplaysResponse) GetProblem() string {
 	return ""
 }
 
-func (x *ListReplaysResponse) GetAnswers() []*Answer {
+func (x *ListReplaysResponse) GetResponses() []*ProcessResponse {
 	if x != nil {
-		return x.Answers
+		return x.Responses
 	}
 	return nil
 }
@@ -1032,11 +1032,11 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x11ListTablesRequest\x12\x14\n" +
 	"\x05local\x18\x01 \x01(\bR\x05local\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\tR\x04name\"\x99\x01\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\"\xa6\x01\n" +
 	"\x12ListTablesResponse\x12'\n" +
 	"\x06tables\x18\x01 \x03(\v2\x0f.admin.v1.TableR\x06tables\x12\x18\n" +
-	"\asummary\x18\x02 \x01(\tR\asummary\x12*\n" +
-	"\aanswers\x18\x03 \x03(\v2\x10.admin.v1.AnswerR\aanswers\x12\x14\n" +
+	"\asummary\x18\x02 \x01(\tR\asummary\x127\n" +
+	"\tresponses\x18\x03 \x03(\v2\x19.admin.v1.ProcessResponseR\tresponses\x12\x14\n" +
 	"\x05price\x18\x04 \x01(\tR\x05price\"\x9b\x01\n" +
 	"\x10ListLanesRequest\x12\x14\n" +
 	"\x05local\x18\x01 \x01(\bR\x05local\x12\x14\n" +
@@ -1045,20 +1045,20 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x05table\x18\x04 \x01(\tR\x05table\x12\x14\n" +
 	"\x05limit\x18\x05 \x01(\x05R\x05limitB\f\n" +
 	"\n" +
-	"_partition\"{\n" +
+	"_partition\"\x88\x01\n" +
 	"\x11ListLanesResponse\x12$\n" +
 	"\x05lanes\x18\x01 \x03(\v2\x0e.admin.v1.LaneR\x05lanes\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x05R\x05total\x12*\n" +
-	"\aanswers\x18\x03 \x03(\v2\x10.admin.v1.AnswerR\aanswers\"'\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total\x127\n" +
+	"\tresponses\x18\x03 \x03(\v2\x19.admin.v1.ProcessResponseR\tresponses\"'\n" +
 	"\x0fGetFleetRequest\x12\x14\n" +
-	"\x05local\x18\x01 \x01(\bR\x05local\"\xfb\x01\n" +
+	"\x05local\x18\x01 \x01(\bR\x05local\"\x88\x02\n" +
 	"\x10GetFleetResponse\x12/\n" +
 	"\tprocesses\x18\x01 \x03(\v2\x11.admin.v1.ProcessR\tprocesses\x12$\n" +
 	"\x05plans\x18\x02 \x03(\v2\x0e.admin.v1.PlanR\x05plans\x12%\n" +
 	"\x0eingests_needed\x18\x03 \x01(\x05R\ringestsNeeded\x12%\n" +
 	"\x0ewriters_needed\x18\x04 \x01(\x05R\rwritersNeeded\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\x12*\n" +
-	"\aanswers\x18\x06 \x03(\v2\x10.admin.v1.AnswerR\aanswers\"\x9e\x01\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x127\n" +
+	"\tresponses\x18\x06 \x03(\v2\x19.admin.v1.ProcessResponseR\tresponses\"\x9e\x01\n" +
 	"\x11ListEventsRequest\x12\x14\n" +
 	"\x05local\x18\x01 \x01(\bR\x05local\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12!\n" +
@@ -1066,22 +1066,22 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x06filter\x18\x04 \x01(\tR\x06filter\x12\x14\n" +
 	"\x05limit\x18\x05 \x01(\x05R\x05limitB\f\n" +
 	"\n" +
-	"_partition\"i\n" +
+	"_partition\"v\n" +
 	"\x12ListEventsResponse\x12'\n" +
-	"\x06events\x18\x01 \x03(\v2\x0f.admin.v1.EventR\x06events\x12*\n" +
-	"\aanswers\x18\x02 \x03(\v2\x10.admin.v1.AnswerR\aanswers\".\n" +
+	"\x06events\x18\x01 \x03(\v2\x0f.admin.v1.EventR\x06events\x127\n" +
+	"\tresponses\x18\x02 \x03(\v2\x19.admin.v1.ProcessResponseR\tresponses\".\n" +
 	"\x16ListDeadLettersRequest\x12\x14\n" +
-	"\x05local\x18\x01 \x01(\bR\x05local\"x\n" +
+	"\x05local\x18\x01 \x01(\bR\x05local\"\x85\x01\n" +
 	"\x17ListDeadLettersResponse\x121\n" +
-	"\x06counts\x18\x01 \x03(\v2\x19.admin.v1.DeadLetterCountR\x06counts\x12*\n" +
-	"\aanswers\x18\x02 \x03(\v2\x10.admin.v1.AnswerR\aanswers\"B\n" +
+	"\x06counts\x18\x01 \x03(\v2\x19.admin.v1.DeadLetterCountR\x06counts\x127\n" +
+	"\tresponses\x18\x02 \x03(\v2\x19.admin.v1.ProcessResponseR\tresponses\"B\n" +
 	"\x14ListContractsRequest\x12\x14\n" +
 	"\x05local\x18\x01 \x01(\bR\x05local\x12\x14\n" +
-	"\x05table\x18\x02 \x01(\tR\x05table\"\xac\x01\n" +
+	"\x05table\x18\x02 \x01(\tR\x05table\"\xb9\x01\n" +
 	"\x15ListContractsResponse\x126\n" +
 	"\tcontracts\x18\x01 \x03(\v2\x18.admin.v1.LoadedContractR\tcontracts\x12/\n" +
-	"\aunknown\x18\x02 \x03(\v2\x15.admin.v1.UnknownTypeR\aunknown\x12*\n" +
-	"\aanswers\x18\x03 \x03(\v2\x10.admin.v1.AnswerR\aanswers\"'\n" +
+	"\aunknown\x18\x02 \x03(\v2\x15.admin.v1.UnknownTypeR\aunknown\x127\n" +
+	"\tresponses\x18\x03 \x03(\v2\x19.admin.v1.ProcessResponseR\tresponses\"'\n" +
 	"\x0fGetDriftRequest\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\"z\n" +
 	"\x10GetDriftResponse\x12\x18\n" +
@@ -1089,11 +1089,11 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\vdifferences\x18\x02 \x03(\tR\vdifferences\x12*\n" +
 	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"*\n" +
 	"\x12ListReplaysRequest\x12\x14\n" +
-	"\x05local\x18\x01 \x01(\bR\x05local\"\x87\x01\n" +
+	"\x05local\x18\x01 \x01(\bR\x05local\"\x94\x01\n" +
 	"\x13ListReplaysResponse\x12*\n" +
 	"\areplays\x18\x01 \x03(\v2\x10.admin.v1.ReplayR\areplays\x12\x18\n" +
-	"\aproblem\x18\x02 \x01(\tR\aproblem\x12*\n" +
-	"\aanswers\x18\x03 \x03(\v2\x10.admin.v1.AnswerR\aanswers2\xe2\x04\n" +
+	"\aproblem\x18\x02 \x01(\tR\aproblem\x127\n" +
+	"\tresponses\x18\x03 \x03(\v2\x19.admin.v1.ProcessResponseR\tresponses2\xe2\x04\n" +
 	"\fAdminService\x12G\n" +
 	"\n" +
 	"ListTables\x12\x1b.admin.v1.ListTablesRequest\x1a\x1c.admin.v1.ListTablesResponse\x12D\n" +
@@ -1137,7 +1137,7 @@ var file_admin_v1_admin_proto_goTypes = []any{
 	(*ListReplaysRequest)(nil),      // 14: admin.v1.ListReplaysRequest
 	(*ListReplaysResponse)(nil),     // 15: admin.v1.ListReplaysResponse
 	(*Table)(nil),                   // 16: admin.v1.Table
-	(*Answer)(nil),                  // 17: admin.v1.Answer
+	(*ProcessResponse)(nil),         // 17: admin.v1.ProcessResponse
 	(*Lane)(nil),                    // 18: admin.v1.Lane
 	(*Process)(nil),                 // 19: admin.v1.Process
 	(*Plan)(nil),                    // 20: admin.v1.Plan
@@ -1150,22 +1150,22 @@ var file_admin_v1_admin_proto_goTypes = []any{
 }
 var file_admin_v1_admin_proto_depIdxs = []int32{
 	16, // 0: admin.v1.ListTablesResponse.tables:type_name -> admin.v1.Table
-	17, // 1: admin.v1.ListTablesResponse.answers:type_name -> admin.v1.Answer
+	17, // 1: admin.v1.ListTablesResponse.responses:type_name -> admin.v1.ProcessResponse
 	18, // 2: admin.v1.ListLanesResponse.lanes:type_name -> admin.v1.Lane
-	17, // 3: admin.v1.ListLanesResponse.answers:type_name -> admin.v1.Answer
+	17, // 3: admin.v1.ListLanesResponse.responses:type_name -> admin.v1.ProcessResponse
 	19, // 4: admin.v1.GetFleetResponse.processes:type_name -> admin.v1.Process
 	20, // 5: admin.v1.GetFleetResponse.plans:type_name -> admin.v1.Plan
-	17, // 6: admin.v1.GetFleetResponse.answers:type_name -> admin.v1.Answer
+	17, // 6: admin.v1.GetFleetResponse.responses:type_name -> admin.v1.ProcessResponse
 	21, // 7: admin.v1.ListEventsResponse.events:type_name -> admin.v1.Event
-	17, // 8: admin.v1.ListEventsResponse.answers:type_name -> admin.v1.Answer
+	17, // 8: admin.v1.ListEventsResponse.responses:type_name -> admin.v1.ProcessResponse
 	22, // 9: admin.v1.ListDeadLettersResponse.counts:type_name -> admin.v1.DeadLetterCount
-	17, // 10: admin.v1.ListDeadLettersResponse.answers:type_name -> admin.v1.Answer
+	17, // 10: admin.v1.ListDeadLettersResponse.responses:type_name -> admin.v1.ProcessResponse
 	23, // 11: admin.v1.ListContractsResponse.contracts:type_name -> admin.v1.LoadedContract
 	24, // 12: admin.v1.ListContractsResponse.unknown:type_name -> admin.v1.UnknownType
-	17, // 13: admin.v1.ListContractsResponse.answers:type_name -> admin.v1.Answer
+	17, // 13: admin.v1.ListContractsResponse.responses:type_name -> admin.v1.ProcessResponse
 	25, // 14: admin.v1.GetDriftResponse.at:type_name -> google.protobuf.Timestamp
 	26, // 15: admin.v1.ListReplaysResponse.replays:type_name -> admin.v1.Replay
-	17, // 16: admin.v1.ListReplaysResponse.answers:type_name -> admin.v1.Answer
+	17, // 16: admin.v1.ListReplaysResponse.responses:type_name -> admin.v1.ProcessResponse
 	0,  // 17: admin.v1.AdminService.ListTables:input_type -> admin.v1.ListTablesRequest
 	2,  // 18: admin.v1.AdminService.ListLanes:input_type -> admin.v1.ListLanesRequest
 	4,  // 19: admin.v1.AdminService.GetFleet:input_type -> admin.v1.GetFleetRequest

@@ -39,11 +39,11 @@ const (
 // AdminService shows what every table, lane and process does.
 //
 // An ingest answers for the fleet: it asks the writers that it knows and the ingests of `peers`, for two seconds at
-// most. Who answered and who did not is in every response. A writer answers for itself, as does an ingest that is asked
-// for `local`.
+// most. Who responded and who did not is in every response. A writer answers for itself, as does an ingest that is
+// asked for `local`.
 //
-// Errors, of every call: INVALID_ARGUMENT for a request that says nothing sensible, with the field. What is not there is
-// an empty list; a process that does not answer is no error but named among the answers.
+// Errors, of every call: INVALID_ARGUMENT for a request that says nothing sensible, with the field. What is not there
+// is an empty list; a process that does not respond is no error but named in the response.
 type AdminServiceClient interface {
 	// ListTables returns every table of the contracts in use: how fresh it is, and where the time of its lanes goes. A
 	// writer knows no freshness: its tables are those of its lanes, in STATE_UNSPECIFIED.
@@ -55,7 +55,7 @@ type AdminServiceClient interface {
 	GetFleet(ctx context.Context, in *GetFleetRequest, opts ...grpc.CallOption) (*GetFleetResponse, error)
 	// ListEvents returns changes of state, moves and errors, the newest first. Each process remembers its last 2048.
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
-	// ListDeadLetters counts the records that did not become rows, since the processes that answer have started.
+	// ListDeadLetters counts the records that did not become rows, since the processes that respond have started.
 	ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error)
 	// ListContracts returns the contracts as they are now, and the types that none of them takes. A writer has none.
 	ListContracts(ctx context.Context, in *ListContractsRequest, opts ...grpc.CallOption) (*ListContractsResponse, error)
@@ -162,11 +162,11 @@ func (c *adminServiceClient) ListReplays(ctx context.Context, in *ListReplaysReq
 // AdminService shows what every table, lane and process does.
 //
 // An ingest answers for the fleet: it asks the writers that it knows and the ingests of `peers`, for two seconds at
-// most. Who answered and who did not is in every response. A writer answers for itself, as does an ingest that is asked
-// for `local`.
+// most. Who responded and who did not is in every response. A writer answers for itself, as does an ingest that is
+// asked for `local`.
 //
-// Errors, of every call: INVALID_ARGUMENT for a request that says nothing sensible, with the field. What is not there is
-// an empty list; a process that does not answer is no error but named among the answers.
+// Errors, of every call: INVALID_ARGUMENT for a request that says nothing sensible, with the field. What is not there
+// is an empty list; a process that does not respond is no error but named in the response.
 type AdminServiceServer interface {
 	// ListTables returns every table of the contracts in use: how fresh it is, and where the time of its lanes goes. A
 	// writer knows no freshness: its tables are those of its lanes, in STATE_UNSPECIFIED.
@@ -178,7 +178,7 @@ type AdminServiceServer interface {
 	GetFleet(context.Context, *GetFleetRequest) (*GetFleetResponse, error)
 	// ListEvents returns changes of state, moves and errors, the newest first. Each process remembers its last 2048.
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
-	// ListDeadLetters counts the records that did not become rows, since the processes that answer have started.
+	// ListDeadLetters counts the records that did not become rows, since the processes that respond have started.
 	ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error)
 	// ListContracts returns the contracts as they are now, and the types that none of them takes. A writer has none.
 	ListContracts(context.Context, *ListContractsRequest) (*ListContractsResponse, error)

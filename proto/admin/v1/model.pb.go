@@ -163,7 +163,8 @@ type Table struct {
 	State State `protobuf:"varint,2,opt,name=state,proto3,enum=admin.v1.State" json:"state,omitempty"`
 	// Why it is what it is: one sentence.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Every record of its lanes up to this Kafka timestamp is settled: a row, a dead letter, or ignored. Absent: not known.
+	// Every record of its lanes up to this Kafka timestamp is settled: a row, a dead letter, or ignored. Absent: not
+	// known.
 	CompleteThrough *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=complete_through,json=completeThrough,proto3" json:"complete_through,omitempty"`
 	// What the contracts say: the age up to which it is fresh. Absent: none does.
 	Goal *durationpb.Duration `protobuf:"bytes,5,opt,name=goal,proto3" json:"goal,omitempty"`
@@ -201,7 +202,7 @@ type Table struct {
 	// What its bytes of the last minute would cost in a day, in US dollars, by the price of the response.
 	DollarsPerDay float64 `protobuf:"fixed64,21,opt,name=dollars_per_day,json=dollarsPerDay,proto3" json:"dollars_per_day,omitempty"`
 	// Its states of the last 24 hours, the oldest first; only where one table is asked for by name.
-	History       []*Stretch `protobuf:"bytes,22,rep,name=history,proto3" json:"history,omitempty"`
+	History       []*StateInterval `protobuf:"bytes,22,rep,name=history,proto3" json:"history,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -383,16 +384,16 @@ func (x *Table) GetDollarsPerDay() float64 {
 	return 0
 }
 
-func (x *Table) GetHistory() []*Stretch {
+func (x *Table) GetHistory() []*StateInterval {
 	if x != nil {
 		return x.History
 	}
 	return nil
 }
 
-// Stretch is a time in which a table had a state for a cause. Stretches are cut at five minutes, and of several states
-// within the same five minutes the worst counts.
-type Stretch struct {
+// StateInterval is a time in which a table had a state for a cause. Intervals are cut at five minutes, and of several
+// states within the same five minutes the worst counts.
+type StateInterval struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When it began.
 	From *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
@@ -406,20 +407,20 @@ type Stretch struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Stretch) Reset() {
-	*x = Stretch{}
+func (x *StateInterval) Reset() {
+	*x = StateInterval{}
 	mi := &file_admin_v1_model_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Stretch) String() string {
+func (x *StateInterval) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Stretch) ProtoMessage() {}
+func (*StateInterval) ProtoMessage() {}
 
-func (x *Stretch) ProtoReflect() protoreflect.Message {
+func (x *StateInterval) ProtoReflect() protoreflect.Message {
 	mi := &file_admin_v1_model_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -431,33 +432,33 @@ func (x *Stretch) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Stretch.ProtoReflect.Descriptor instead.
-func (*Stretch) Descriptor() ([]byte, []int) {
+// Deprecated: Use StateInterval.ProtoReflect.Descriptor instead.
+func (*StateInterval) Descriptor() ([]byte, []int) {
 	return file_admin_v1_model_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *Stretch) GetFrom() *timestamppb.Timestamp {
+func (x *StateInterval) GetFrom() *timestamppb.Timestamp {
 	if x != nil {
 		return x.From
 	}
 	return nil
 }
 
-func (x *Stretch) GetUntil() *timestamppb.Timestamp {
+func (x *StateInterval) GetUntil() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Until
 	}
 	return nil
 }
 
-func (x *Stretch) GetState() State {
+func (x *StateInterval) GetState() State {
 	if x != nil {
 		return x.State
 	}
 	return State_STATE_UNSPECIFIED
 }
 
-func (x *Stretch) GetCause() string {
+func (x *StateInterval) GetCause() string {
 	if x != nil {
 		return x.Cause
 	}
@@ -1053,35 +1054,35 @@ func (x *Process) GetHome() string {
 	return ""
 }
 
-// Answer is a process that was asked.
-type Answer struct {
+// ProcessResponse says whether a process that was asked responded.
+type ProcessResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name, or the address where it does not answer.
+	// Its name, or the address where it does not respond.
 	Process string `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
 	// Its address.
 	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
-	// Why it did not answer; empty when it did. What it carries is missing from the response then.
+	// Why it did not respond; empty when it did. What it carries is missing from the response then.
 	Error string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
-	// As in Process: a process that two addresses lead to answers once.
+	// As in Process: a process that two addresses lead to responds once.
 	Instance      string `protobuf:"bytes,4,opt,name=instance,proto3" json:"instance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Answer) Reset() {
-	*x = Answer{}
+func (x *ProcessResponse) Reset() {
+	*x = ProcessResponse{}
 	mi := &file_admin_v1_model_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Answer) String() string {
+func (x *ProcessResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Answer) ProtoMessage() {}
+func (*ProcessResponse) ProtoMessage() {}
 
-func (x *Answer) ProtoReflect() protoreflect.Message {
+func (x *ProcessResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_admin_v1_model_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1093,33 +1094,33 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Answer.ProtoReflect.Descriptor instead.
-func (*Answer) Descriptor() ([]byte, []int) {
+// Deprecated: Use ProcessResponse.ProtoReflect.Descriptor instead.
+func (*ProcessResponse) Descriptor() ([]byte, []int) {
 	return file_admin_v1_model_proto_rawDescGZIP(), []int{7}
 }
 
-func (x *Answer) GetProcess() string {
+func (x *ProcessResponse) GetProcess() string {
 	if x != nil {
 		return x.Process
 	}
 	return ""
 }
 
-func (x *Answer) GetAddress() string {
+func (x *ProcessResponse) GetAddress() string {
 	if x != nil {
 		return x.Address
 	}
 	return ""
 }
 
-func (x *Answer) GetError() string {
+func (x *ProcessResponse) GetError() string {
 	if x != nil {
 		return x.Error
 	}
 	return ""
 }
 
-func (x *Answer) GetInstance() string {
+func (x *ProcessResponse) GetInstance() string {
 	if x != nil {
 		return x.Instance
 	}
@@ -2533,7 +2534,7 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\x05Share\x12\x14\n" +
 	"\x05cause\x18\x01 \x01(\tR\x05cause\x12\x16\n" +
 	"\x06minute\x18\x02 \x01(\x01R\x06minute\x12\x18\n" +
-	"\aquarter\x18\x03 \x01(\x01R\aquarter\"\xe7\a\n" +
+	"\aquarter\x18\x03 \x01(\x01R\aquarter\"\xed\a\n" +
 	"\x05Table\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x0f.admin.v1.StateR\x05state\x12\x16\n" +
@@ -2558,13 +2559,13 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"settle_p50\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\tsettleP50\x128\n" +
 	"\n" +
 	"settle_p99\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\tsettleP99\x12&\n" +
-	"\x0fdollars_per_day\x18\x15 \x01(\x01R\rdollarsPerDay\x12+\n" +
-	"\ahistory\x18\x16 \x03(\v2\x11.admin.v1.StretchR\ahistory\x1a8\n" +
+	"\x0fdollars_per_day\x18\x15 \x01(\x01R\rdollarsPerDay\x121\n" +
+	"\ahistory\x18\x16 \x03(\v2\x17.admin.v1.StateIntervalR\ahistory\x1a8\n" +
 	"\n" +
 	"LanesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xa8\x01\n" +
-	"\aStretch\x12.\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xae\x01\n" +
+	"\rStateInterval\x12.\n" +
 	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
 	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12%\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x0f.admin.v1.StateR\x05state\x12\x14\n" +
@@ -2633,8 +2634,8 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"saturation\x12)\n" +
 	"\x10saturation_cause\x18\r \x01(\tR\x0fsaturationCause\x12\x1b\n" +
 	"\tnot_ready\x18\x0e \x01(\tR\bnotReady\x12\x12\n" +
-	"\x04home\x18\x0f \x01(\tR\x04home\"n\n" +
-	"\x06Answer\x12\x18\n" +
+	"\x04home\x18\x0f \x01(\tR\x04home\"w\n" +
+	"\x0fProcessResponse\x12\x18\n" +
 	"\aprocess\x18\x01 \x01(\tR\aprocess\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12\x1a\n" +
@@ -2794,12 +2795,12 @@ var file_admin_v1_model_proto_goTypes = []any{
 	(State)(0),                    // 0: admin.v1.State
 	(*Share)(nil),                 // 1: admin.v1.Share
 	(*Table)(nil),                 // 2: admin.v1.Table
-	(*Stretch)(nil),               // 3: admin.v1.Stretch
+	(*StateInterval)(nil),         // 3: admin.v1.StateInterval
 	(*Lane)(nil),                  // 4: admin.v1.Lane
 	(*Checkpoint)(nil),            // 5: admin.v1.Checkpoint
 	(*Stream)(nil),                // 6: admin.v1.Stream
 	(*Process)(nil),               // 7: admin.v1.Process
-	(*Answer)(nil),                // 8: admin.v1.Answer
+	(*ProcessResponse)(nil),       // 8: admin.v1.ProcessResponse
 	(*Plan)(nil),                  // 9: admin.v1.Plan
 	(*NextMove)(nil),              // 10: admin.v1.NextMove
 	(*PlannedWriter)(nil),         // 11: admin.v1.PlannedWriter
@@ -2830,10 +2831,10 @@ var file_admin_v1_model_proto_depIdxs = []int32{
 	25, // 8: admin.v1.Table.eta:type_name -> google.protobuf.Duration
 	25, // 9: admin.v1.Table.settle_p50:type_name -> google.protobuf.Duration
 	25, // 10: admin.v1.Table.settle_p99:type_name -> google.protobuf.Duration
-	3,  // 11: admin.v1.Table.history:type_name -> admin.v1.Stretch
-	24, // 12: admin.v1.Stretch.from:type_name -> google.protobuf.Timestamp
-	24, // 13: admin.v1.Stretch.until:type_name -> google.protobuf.Timestamp
-	0,  // 14: admin.v1.Stretch.state:type_name -> admin.v1.State
+	3,  // 11: admin.v1.Table.history:type_name -> admin.v1.StateInterval
+	24, // 12: admin.v1.StateInterval.from:type_name -> google.protobuf.Timestamp
+	24, // 13: admin.v1.StateInterval.until:type_name -> google.protobuf.Timestamp
+	0,  // 14: admin.v1.StateInterval.state:type_name -> admin.v1.State
 	24, // 15: admin.v1.Lane.since:type_name -> google.protobuf.Timestamp
 	24, // 16: admin.v1.Lane.cause_since:type_name -> google.protobuf.Timestamp
 	1,  // 17: admin.v1.Lane.shares:type_name -> admin.v1.Share

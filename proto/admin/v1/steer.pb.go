@@ -187,8 +187,8 @@ type Result struct {
 	Summary string `protobuf:"bytes,4,opt,name=summary,proto3" json:"summary,omitempty"`
 	// What others did to the same things in the last ten minutes, the newest first, ten at most.
 	Earlier []*Event `protobuf:"bytes,5,rep,name=earlier,proto3" json:"earlier,omitempty"`
-	// Who answered, and who did not and learns of the act by itself within seconds.
-	Answers       []*Answer `protobuf:"bytes,6,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Who responded, and who did not and learns of the act by itself within seconds.
+	Responses     []*ProcessResponse `protobuf:"bytes,6,rep,name=responses,proto3" json:"responses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -258,14 +258,15 @@ func (x *Result) GetEarlier() []*Event {
 	return nil
 }
 
-func (x *Result) GetAnswers() []*Answer {
+func (x *Result) GetResponses() []*ProcessResponse {
 	if x != nil {
-		return x.Answers
+		return x.Responses
 	}
 	return nil
 }
 
-// Target is what is acted on: one of a topic, a lane (topic and partition), or a table, which is the topics that feed it.
+// Target is what is acted on: one of a topic, a lane (topic and partition), or a table, which is the topics that feed
+// it.
 type Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kafka topic.
@@ -618,8 +619,8 @@ type ListPausesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// By topic and partition.
 	Lanes []*PausedLane `protobuf:"bytes,1,rep,name=lanes,proto3" json:"lanes,omitempty"`
-	// Who answered, and who did not.
-	Answers       []*Answer `protobuf:"bytes,2,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Who responded, and who did not.
+	Responses     []*ProcessResponse `protobuf:"bytes,2,rep,name=responses,proto3" json:"responses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -661,9 +662,9 @@ func (x *ListPausesResponse) GetLanes() []*PausedLane {
 	return nil
 }
 
-func (x *ListPausesResponse) GetAnswers() []*Answer {
+func (x *ListPausesResponse) GetResponses() []*ProcessResponse {
 	if x != nil {
-		return x.Answers
+		return x.Responses
 	}
 	return nil
 }
@@ -1161,8 +1162,8 @@ type ReloadContractsRequest struct {
 	Step ReloadStep `protobuf:"varint,2,opt,name=step,proto3,enum=admin.v1.ReloadStep" json:"step,omitempty"`
 	// The contracts that the step is about.
 	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
-	// Goes back, in all ingests, to the contracts that the last reload replaced, whatever the files say now; the files are
-	// to be put back as well, for an ingest that starts, or reloads, reads them. Once: there is nothing before those.
+	// Goes back, in all ingests, to the contracts that the last reload replaced, whatever the files say now; the files
+	// are to be put back as well, for an ingest that starts, or reloads, reads them. Once: there is nothing before those.
 	Back          bool `protobuf:"varint,4,opt,name=back,proto3" json:"back,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1237,7 +1238,8 @@ type ReloadContractsResponse struct {
 	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
 	// Lanes whose topics have changed, of the ingests that answered.
 	Lanes int32 `protobuf:"varint,4,opt,name=lanes,proto3" json:"lanes,omitempty"`
-	// Those of them that do not run with the new contracts yet, for a reason that is not theirs: a writer or Kafka is away.
+	// Those of them that do not run with the new contracts yet, for a reason that is not theirs: a writer or Kafka is
+	// away.
 	Waiting       int32 `protobuf:"varint,5,opt,name=waiting,proto3" json:"waiting,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1452,8 +1454,8 @@ type SkipRecordResponse struct {
 	Result *Result `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	// The record is settled.
 	Settled bool `protobuf:"varint,2,opt,name=settled,proto3" json:"settled,omitempty"`
-	// What it became: letter; row, if its row was in the table already; nothing, if its contracts ignore it. Empty while it
-	// is not settled, and where the lane has passed the offset without meeting it.
+	// What it became: letter; row, if its row was in the table already; nothing, if its contracts ignore it. Empty while
+	// it is not settled, and where the lane has passed the offset without meeting it.
 	Became string `protobuf:"bytes,3,opt,name=became,proto3" json:"became,omitempty"`
 	// The lane's position, the next offset not settled.
 	Position      int64 `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
@@ -1552,8 +1554,8 @@ type ReplayDeadLettersRequest struct {
 	Now bool `protobuf:"varint,14,opt,name=now,proto3" json:"now,omitempty"`
 	// Needed where nothing above chooses letters.
 	All bool `protobuf:"varint,15,opt,name=all,proto3" json:"all,omitempty"`
-	// Goes on when the call has ended, which is at once, until all are replayed, StopReplay is called with the act's id, or
-	// the ingest stops. Its first response is the only one.
+	// Goes on when the call has ended, which is at once, until all are replayed, StopReplay is called with the act's id,
+	// or the ingest stops. Its first response is the only one.
 	Detached      bool `protobuf:"varint,16,opt,name=detached,proto3" json:"detached,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2276,15 +2278,15 @@ const file_admin_v1_steer_proto_rawDesc = "" +
 	"\fon_behalf_of\x18\x04 \x01(\tR\n" +
 	"onBehalfOf\x12\x14\n" +
 	"\x05local\x18\x05 \x01(\bR\x05local\x12\x1b\n" +
-	"\tpassed_by\x18\x06 \x01(\tR\bpassedBy\"\xce\x01\n" +
+	"\tpassed_by\x18\x06 \x01(\tR\bpassedBy\"\xdb\x01\n" +
 	"\x06Result\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x18\n" +
 	"\achanged\x18\x02 \x01(\bR\achanged\x12\x1a\n" +
 	"\brepeated\x18\x03 \x01(\bR\brepeated\x12\x18\n" +
 	"\asummary\x18\x04 \x01(\tR\asummary\x12)\n" +
-	"\aearlier\x18\x05 \x03(\v2\x0f.admin.v1.EventR\aearlier\x12*\n" +
-	"\aanswers\x18\x06 \x03(\v2\x10.admin.v1.AnswerR\aanswers\"e\n" +
+	"\aearlier\x18\x05 \x03(\v2\x0f.admin.v1.EventR\aearlier\x127\n" +
+	"\tresponses\x18\x06 \x03(\v2\x19.admin.v1.ProcessResponseR\tresponses\"e\n" +
 	"\x06Target\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12!\n" +
 	"\tpartition\x18\x02 \x01(\x05H\x00R\tpartition\x88\x01\x01\x12\x14\n" +
@@ -2306,10 +2308,10 @@ const file_admin_v1_steer_proto_rawDesc = "" +
 	"\x06result\x18\x01 \x01(\v2\x10.admin.v1.ResultR\x06result\x12*\n" +
 	"\x05lanes\x18\x02 \x03(\v2\x14.admin.v1.PausedLaneR\x05lanes\")\n" +
 	"\x11ListPausesRequest\x12\x14\n" +
-	"\x05local\x18\x01 \x01(\bR\x05local\"l\n" +
+	"\x05local\x18\x01 \x01(\bR\x05local\"y\n" +
 	"\x12ListPausesResponse\x12*\n" +
-	"\x05lanes\x18\x01 \x03(\v2\x14.admin.v1.PausedLaneR\x05lanes\x12*\n" +
-	"\aanswers\x18\x02 \x03(\v2\x10.admin.v1.AnswerR\aanswers\"\x81\x02\n" +
+	"\x05lanes\x18\x01 \x03(\v2\x14.admin.v1.PausedLaneR\x05lanes\x127\n" +
+	"\tresponses\x18\x02 \x03(\v2\x19.admin.v1.ProcessResponseR\tresponses\"\x81\x02\n" +
 	"\n" +
 	"PausedLane\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
@@ -2506,7 +2508,7 @@ var file_admin_v1_steer_proto_goTypes = []any{
 	(*StopReplayResponse)(nil),        // 29: admin.v1.StopReplayResponse
 	nil,                               // 30: admin.v1.ReplayRequest.IntoEntry
 	(*Event)(nil),                     // 31: admin.v1.Event
-	(*Answer)(nil),                    // 32: admin.v1.Answer
+	(*ProcessResponse)(nil),           // 32: admin.v1.ProcessResponse
 	(*durationpb.Duration)(nil),       // 33: google.protobuf.Duration
 	(*timestamppb.Timestamp)(nil),     // 34: google.protobuf.Timestamp
 	(*Plan)(nil),                      // 35: admin.v1.Plan
@@ -2514,7 +2516,7 @@ var file_admin_v1_steer_proto_goTypes = []any{
 }
 var file_admin_v1_steer_proto_depIdxs = []int32{
 	31, // 0: admin.v1.Result.earlier:type_name -> admin.v1.Event
-	32, // 1: admin.v1.Result.answers:type_name -> admin.v1.Answer
+	32, // 1: admin.v1.Result.responses:type_name -> admin.v1.ProcessResponse
 	1,  // 2: admin.v1.PauseRequest.act:type_name -> admin.v1.Act
 	3,  // 3: admin.v1.PauseRequest.target:type_name -> admin.v1.Target
 	33, // 4: admin.v1.PauseRequest.length:type_name -> google.protobuf.Duration
@@ -2525,7 +2527,7 @@ var file_admin_v1_steer_proto_depIdxs = []int32{
 	2,  // 9: admin.v1.ResumeResponse.result:type_name -> admin.v1.Result
 	10, // 10: admin.v1.ResumeResponse.lanes:type_name -> admin.v1.PausedLane
 	10, // 11: admin.v1.ListPausesResponse.lanes:type_name -> admin.v1.PausedLane
-	32, // 12: admin.v1.ListPausesResponse.answers:type_name -> admin.v1.Answer
+	32, // 12: admin.v1.ListPausesResponse.responses:type_name -> admin.v1.ProcessResponse
 	34, // 13: admin.v1.PausedLane.since:type_name -> google.protobuf.Timestamp
 	34, // 14: admin.v1.PausedLane.until:type_name -> google.protobuf.Timestamp
 	1,  // 15: admin.v1.MoveLaneRequest.act:type_name -> admin.v1.Act

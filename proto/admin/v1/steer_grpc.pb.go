@@ -38,14 +38,14 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// SteeringService acts on the fleet. Any ingest may be asked: it acts itself where it can, and passes the rest on to the
-// process that owns what is acted on. A writer acts on itself alone. Every act needs the right `operator`, and leaves an
-// event whose kind begins with "operator: ", with who acted and why.
+// SteeringService acts on the fleet. Any ingest may be asked: it acts itself where it can, and passes the rest on to
+// the process that owns what is acted on. A writer acts on itself alone. Every act needs the right `operator`, and
+// leaves an event whose kind begins with "operator: ", with who acted and why.
 //
-// Errors, of every call, with nothing changed: INVALID_ARGUMENT for a request that says nothing sensible, with the field;
-// NOT_FOUND for what does not exist, with the nearest that does; FAILED_PRECONDITION for what cannot be done as things
-// are, with what to do about it; ALREADY_EXISTS for a request_id that was used for something else; UNAVAILABLE when the
-// process that has to act does not answer.
+// Errors, of every call, with nothing changed: INVALID_ARGUMENT for a request that says nothing sensible, with the
+// field; NOT_FOUND for what does not exist, with the nearest that does; FAILED_PRECONDITION for what cannot be done as
+// things are, with what to do about it; ALREADY_EXISTS for a request_id that was used for something else; UNAVAILABLE
+// when the process that has to act does not respond.
 type SteeringServiceClient interface {
 	// Pause stops lanes for a time: what is on its way is settled, nothing more is read, and the position stays. It holds
 	// across restarts and rebalances, for it is kept in Kafka: as an offset commit of the group GROUP-steering.
@@ -62,13 +62,13 @@ type SteeringServiceClient interface {
 	DrainWriter(ctx context.Context, in *DrainWriterRequest, opts ...grpc.CallOption) (*DrainWriterResponse, error)
 	// Spread moves lanes until they are even within a lane, small differences included that are left alone otherwise.
 	Spread(ctx context.Context, in *SpreadRequest, opts ...grpc.CallOption) (*SpreadResponse, error)
-	// ReloadContracts has all ingests read the contracts of their configuration files again, and take them while they run.
-	// All compile them first, and compare them with each other and with the tables; if one refuses them, or one of its
-	// lanes is refused afterwards, all go back to those of before. What changes the routing of a topic, or which topics
-	// are read, is refused: that takes a restart.
+	// ReloadContracts has all ingests read the contracts of their configuration files again, and take them while they
+	// run. All compile them first, and compare them with each other and with the tables; if one refuses them, or one of
+	// its lanes is refused afterwards, all go back to those of before. What changes the routing of a topic, or which
+	// topics are read, is refused: that takes a restart.
 	ReloadContracts(ctx context.Context, in *ReloadContractsRequest, opts ...grpc.CallOption) (*ReloadContractsResponse, error)
-	// SkipRecord has one record become a dead letter in place of a row, with the reason: the one that a lane waits for, or
-	// any that is not settled yet. It returns once the record is settled, or after some seconds; the order then stands
+	// SkipRecord has one record become a dead letter in place of a row, with the reason: the one that a lane waits for,
+	// or any that is not settled yet. It returns once the record is settled, or after some seconds; the order then stands
 	// for as long as the ingest has the lane.
 	SkipRecord(ctx context.Context, in *SkipRecordRequest, opts ...grpc.CallOption) (*SkipRecordResponse, error)
 	// ReplayDeadLetters has the ingest that is asked produce the records of dead letters again, each to its own topic and
@@ -78,8 +78,9 @@ type SteeringServiceClient interface {
 	ReplayDeadLetters(ctx context.Context, in *ReplayDeadLettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReplayDeadLettersResponse], error)
 	// Replay has the ingest that is asked read a part of a topic once more, into other tables, each record exactly once,
 	// beside the group that carries the topic, as `ingest replay` does. It returns once that has begun;
-	// AdminService.ListReplays says how far it is. Where the replay ends with its process, or is stopped, the same request
-	// at any ingest goes on with it: what it has done is kept in Kafka under its name. An ingest does one at a time.
+	// AdminService.ListReplays says how far it is. Where the replay ends with its process, or is stopped, the same
+	// request at any ingest goes on with it: what it has done is kept in Kafka under its name. An ingest does one at a
+	// time.
 	Replay(ctx context.Context, in *ReplayRequest, opts ...grpc.CallOption) (*ReplayResponse, error)
 	// StopReplay stops a replay of a topic or of dead letters, whichever ingest does it: what is on its way is settled
 	// first. It can go on later.
@@ -217,14 +218,14 @@ func (c *steeringServiceClient) StopReplay(ctx context.Context, in *StopReplayRe
 // All implementations must embed UnimplementedSteeringServiceServer
 // for forward compatibility.
 //
-// SteeringService acts on the fleet. Any ingest may be asked: it acts itself where it can, and passes the rest on to the
-// process that owns what is acted on. A writer acts on itself alone. Every act needs the right `operator`, and leaves an
-// event whose kind begins with "operator: ", with who acted and why.
+// SteeringService acts on the fleet. Any ingest may be asked: it acts itself where it can, and passes the rest on to
+// the process that owns what is acted on. A writer acts on itself alone. Every act needs the right `operator`, and
+// leaves an event whose kind begins with "operator: ", with who acted and why.
 //
-// Errors, of every call, with nothing changed: INVALID_ARGUMENT for a request that says nothing sensible, with the field;
-// NOT_FOUND for what does not exist, with the nearest that does; FAILED_PRECONDITION for what cannot be done as things
-// are, with what to do about it; ALREADY_EXISTS for a request_id that was used for something else; UNAVAILABLE when the
-// process that has to act does not answer.
+// Errors, of every call, with nothing changed: INVALID_ARGUMENT for a request that says nothing sensible, with the
+// field; NOT_FOUND for what does not exist, with the nearest that does; FAILED_PRECONDITION for what cannot be done as
+// things are, with what to do about it; ALREADY_EXISTS for a request_id that was used for something else; UNAVAILABLE
+// when the process that has to act does not respond.
 type SteeringServiceServer interface {
 	// Pause stops lanes for a time: what is on its way is settled, nothing more is read, and the position stays. It holds
 	// across restarts and rebalances, for it is kept in Kafka: as an offset commit of the group GROUP-steering.
@@ -241,13 +242,13 @@ type SteeringServiceServer interface {
 	DrainWriter(context.Context, *DrainWriterRequest) (*DrainWriterResponse, error)
 	// Spread moves lanes until they are even within a lane, small differences included that are left alone otherwise.
 	Spread(context.Context, *SpreadRequest) (*SpreadResponse, error)
-	// ReloadContracts has all ingests read the contracts of their configuration files again, and take them while they run.
-	// All compile them first, and compare them with each other and with the tables; if one refuses them, or one of its
-	// lanes is refused afterwards, all go back to those of before. What changes the routing of a topic, or which topics
-	// are read, is refused: that takes a restart.
+	// ReloadContracts has all ingests read the contracts of their configuration files again, and take them while they
+	// run. All compile them first, and compare them with each other and with the tables; if one refuses them, or one of
+	// its lanes is refused afterwards, all go back to those of before. What changes the routing of a topic, or which
+	// topics are read, is refused: that takes a restart.
 	ReloadContracts(context.Context, *ReloadContractsRequest) (*ReloadContractsResponse, error)
-	// SkipRecord has one record become a dead letter in place of a row, with the reason: the one that a lane waits for, or
-	// any that is not settled yet. It returns once the record is settled, or after some seconds; the order then stands
+	// SkipRecord has one record become a dead letter in place of a row, with the reason: the one that a lane waits for,
+	// or any that is not settled yet. It returns once the record is settled, or after some seconds; the order then stands
 	// for as long as the ingest has the lane.
 	SkipRecord(context.Context, *SkipRecordRequest) (*SkipRecordResponse, error)
 	// ReplayDeadLetters has the ingest that is asked produce the records of dead letters again, each to its own topic and
@@ -257,8 +258,9 @@ type SteeringServiceServer interface {
 	ReplayDeadLetters(*ReplayDeadLettersRequest, grpc.ServerStreamingServer[ReplayDeadLettersResponse]) error
 	// Replay has the ingest that is asked read a part of a topic once more, into other tables, each record exactly once,
 	// beside the group that carries the topic, as `ingest replay` does. It returns once that has begun;
-	// AdminService.ListReplays says how far it is. Where the replay ends with its process, or is stopped, the same request
-	// at any ingest goes on with it: what it has done is kept in Kafka under its name. An ingest does one at a time.
+	// AdminService.ListReplays says how far it is. Where the replay ends with its process, or is stopped, the same
+	// request at any ingest goes on with it: what it has done is kept in Kafka under its name. An ingest does one at a
+	// time.
 	Replay(context.Context, *ReplayRequest) (*ReplayResponse, error)
 	// StopReplay stops a replay of a topic or of dead letters, whichever ingest does it: what is on its way is settled
 	// first. It can go on later.

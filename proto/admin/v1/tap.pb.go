@@ -258,7 +258,7 @@ type TapResponse struct {
 	//
 	// Types that are valid to be assigned to Message:
 	//
-	//	*TapResponse_Answer
+	//	*TapResponse_Response
 	//	*TapResponse_Sample
 	//	*TapResponse_Counts
 	Message       isTapResponse_Message `protobuf_oneof:"message"`
@@ -303,10 +303,10 @@ func (x *TapResponse) GetMessage() isTapResponse_Message {
 	return nil
 }
 
-func (x *TapResponse) GetAnswer() *Answer {
+func (x *TapResponse) GetResponse() *ProcessResponse {
 	if x != nil {
-		if x, ok := x.Message.(*TapResponse_Answer); ok {
-			return x.Answer
+		if x, ok := x.Message.(*TapResponse_Response); ok {
+			return x.Response
 		}
 	}
 	return nil
@@ -334,9 +334,9 @@ type isTapResponse_Message interface {
 	isTapResponse_Message()
 }
 
-type TapResponse_Answer struct {
+type TapResponse_Response struct {
 	// First: the process that taps. Others of the fleet follow when they have begun or failed.
-	Answer *Answer `protobuf:"bytes,1,opt,name=answer,proto3,oneof"`
+	Response *ProcessResponse `protobuf:"bytes,1,opt,name=response,proto3,oneof"`
 }
 
 type TapResponse_Sample struct {
@@ -349,7 +349,7 @@ type TapResponse_Counts struct {
 	Counts *TapCounts `protobuf:"bytes,3,opt,name=counts,proto3,oneof"`
 }
 
-func (*TapResponse_Answer) isTapResponse_Message() {}
+func (*TapResponse_Response) isTapResponse_Message() {}
 
 func (*TapResponse_Sample) isTapResponse_Message() {}
 
@@ -713,8 +713,8 @@ type ExplainResponse struct {
 	Batch *Batch `protobuf:"bytes,4,opt,name=batch,proto3" json:"batch,omitempty"`
 	// What its writer remembers of the batch; absent as in batch, and while it is not settled.
 	Written *WrittenBatch `protobuf:"bytes,5,opt,name=written,proto3" json:"written,omitempty"`
-	// Who answered, and who did not.
-	Answers       []*Answer `protobuf:"bytes,6,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Who responded, and who did not.
+	Responses     []*ProcessResponse `protobuf:"bytes,6,rep,name=responses,proto3" json:"responses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -784,9 +784,9 @@ func (x *ExplainResponse) GetWritten() *WrittenBatch {
 	return nil
 }
 
-func (x *ExplainResponse) GetAnswers() []*Answer {
+func (x *ExplainResponse) GetResponses() []*ProcessResponse {
 	if x != nil {
-		return x.Answers
+		return x.Responses
 	}
 	return nil
 }
@@ -1145,8 +1145,8 @@ type PreviewResponse struct {
 	RowsBy []*PreviewedRows `protobuf:"bytes,10,rep,name=rows_by,json=rowsBy,proto3" json:"rows_by,omitempty"`
 	// Dead letters by kind, the most first, 200 kinds at most.
 	LettersBy []*PreviewedLetters `protobuf:"bytes,11,rep,name=letters_by,json=lettersBy,proto3" json:"letters_by,omitempty"`
-	// Who answers.
-	Answers       []*Answer `protobuf:"bytes,12,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Who responds.
+	Responses     []*ProcessResponse `protobuf:"bytes,12,rep,name=responses,proto3" json:"responses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1258,9 +1258,9 @@ func (x *PreviewResponse) GetLettersBy() []*PreviewedLetters {
 	return nil
 }
 
-func (x *PreviewResponse) GetAnswers() []*Answer {
+func (x *PreviewResponse) GetResponses() []*ProcessResponse {
 	if x != nil {
-		return x.Answers
+		return x.Responses
 	}
 	return nil
 }
@@ -1469,9 +1469,9 @@ const file_admin_v1_tap_proto_rawDesc = "" +
 	"\x02at\x18\x04 \x01(\x0e2\x0f.admin.v1.PointR\x02at\x12\x14\n" +
 	"\x05where\x18\x05 \x01(\tR\x05where\x12\x14\n" +
 	"\x05limit\x18\x06 \x01(\x05R\x05limit\x12+\n" +
-	"\x03for\x18\a \x01(\v2\x19.google.protobuf.DurationR\x03for\"\x9f\x01\n" +
-	"\vTapResponse\x12*\n" +
-	"\x06answer\x18\x01 \x01(\v2\x10.admin.v1.AnswerH\x00R\x06answer\x12*\n" +
+	"\x03for\x18\a \x01(\v2\x19.google.protobuf.DurationR\x03for\"\xac\x01\n" +
+	"\vTapResponse\x127\n" +
+	"\bresponse\x18\x01 \x01(\v2\x19.admin.v1.ProcessResponseH\x00R\bresponse\x12*\n" +
 	"\x06sample\x18\x02 \x01(\v2\x10.admin.v1.SampleH\x00R\x06sample\x12-\n" +
 	"\x06counts\x18\x03 \x01(\v2\x13.admin.v1.TapCountsH\x00R\x06countsB\t\n" +
 	"\amessage\"\xb6\x04\n" +
@@ -1511,14 +1511,14 @@ const file_admin_v1_tap_proto_rawDesc = "" +
 	"\x05local\x18\x01 \x01(\bR\x05local\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x1c\n" +
 	"\tpartition\x18\x03 \x01(\x05R\tpartition\x12\x16\n" +
-	"\x06offset\x18\x04 \x01(\x03R\x06offset\"\xf5\x01\n" +
+	"\x06offset\x18\x04 \x01(\x03R\x06offset\"\x82\x02\n" +
 	"\x0fExplainResponse\x12%\n" +
 	"\x05place\x18\x01 \x01(\x0e2\x0f.admin.v1.PlaceR\x05place\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\"\n" +
 	"\x04lane\x18\x03 \x01(\v2\x0e.admin.v1.LaneR\x04lane\x12%\n" +
 	"\x05batch\x18\x04 \x01(\v2\x0f.admin.v1.BatchR\x05batch\x120\n" +
-	"\awritten\x18\x05 \x01(\v2\x16.admin.v1.WrittenBatchR\awritten\x12*\n" +
-	"\aanswers\x18\x06 \x03(\v2\x10.admin.v1.AnswerR\aanswers\"\x98\x02\n" +
+	"\awritten\x18\x05 \x01(\v2\x16.admin.v1.WrittenBatchR\awritten\x127\n" +
+	"\tresponses\x18\x06 \x03(\v2\x19.admin.v1.ProcessResponseR\tresponses\"\x98\x02\n" +
 	"\x05Batch\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\x03R\x05first\x12\x10\n" +
@@ -1542,7 +1542,7 @@ const file_admin_v1_tap_proto_rawDesc = "" +
 	"\arefused\x18\x05 \x01(\x05R\arefused\"@\n" +
 	"\x0ePreviewRequest\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x18\n" +
-	"\arecords\x18\x02 \x01(\x05R\arecords\"\x9b\x03\n" +
+	"\arecords\x18\x02 \x01(\x05R\arecords\"\xa8\x03\n" +
 	"\x0fPreviewResponse\x12\x18\n" +
 	"\arecords\x18\x01 \x01(\x03R\arecords\x12\x1e\n" +
 	"\n" +
@@ -1560,8 +1560,8 @@ const file_admin_v1_tap_proto_rawDesc = "" +
 	"\arows_by\x18\n" +
 	" \x03(\v2\x17.admin.v1.PreviewedRowsR\x06rowsBy\x129\n" +
 	"\n" +
-	"letters_by\x18\v \x03(\v2\x1a.admin.v1.PreviewedLettersR\tlettersBy\x12*\n" +
-	"\aanswers\x18\f \x03(\v2\x10.admin.v1.AnswerR\aanswers\"\x7f\n" +
+	"letters_by\x18\v \x03(\v2\x1a.admin.v1.PreviewedLettersR\tlettersBy\x127\n" +
+	"\tresponses\x18\f \x03(\v2\x19.admin.v1.ProcessResponseR\tresponses\"\x7f\n" +
 	"\rPreviewedRows\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x1a\n" +
 	"\bcontract\x18\x02 \x01(\tR\bcontract\x12\x12\n" +
@@ -1626,14 +1626,14 @@ var file_admin_v1_tap_proto_goTypes = []any{
 	(*PreviewedLetters)(nil),      // 14: admin.v1.PreviewedLetters
 	nil,                           // 15: admin.v1.Sample.HeadersEntry
 	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
-	(*Answer)(nil),                // 17: admin.v1.Answer
+	(*ProcessResponse)(nil),       // 17: admin.v1.ProcessResponse
 	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 	(*Lane)(nil),                  // 19: admin.v1.Lane
 }
 var file_admin_v1_tap_proto_depIdxs = []int32{
 	0,  // 0: admin.v1.TapRequest.at:type_name -> admin.v1.Point
 	16, // 1: admin.v1.TapRequest.for:type_name -> google.protobuf.Duration
-	17, // 2: admin.v1.TapResponse.answer:type_name -> admin.v1.Answer
+	17, // 2: admin.v1.TapResponse.response:type_name -> admin.v1.ProcessResponse
 	4,  // 3: admin.v1.TapResponse.sample:type_name -> admin.v1.Sample
 	5,  // 4: admin.v1.TapResponse.counts:type_name -> admin.v1.TapCounts
 	18, // 5: admin.v1.Sample.time:type_name -> google.protobuf.Timestamp
@@ -1642,13 +1642,13 @@ var file_admin_v1_tap_proto_depIdxs = []int32{
 	19, // 8: admin.v1.ExplainResponse.lane:type_name -> admin.v1.Lane
 	8,  // 9: admin.v1.ExplainResponse.batch:type_name -> admin.v1.Batch
 	9,  // 10: admin.v1.ExplainResponse.written:type_name -> admin.v1.WrittenBatch
-	17, // 11: admin.v1.ExplainResponse.answers:type_name -> admin.v1.Answer
+	17, // 11: admin.v1.ExplainResponse.responses:type_name -> admin.v1.ProcessResponse
 	18, // 12: admin.v1.Batch.sent:type_name -> google.protobuf.Timestamp
 	18, // 13: admin.v1.Batch.settled:type_name -> google.protobuf.Timestamp
 	10, // 14: admin.v1.WrittenBatch.blocks:type_name -> admin.v1.WrittenBlock
 	13, // 15: admin.v1.PreviewResponse.rows_by:type_name -> admin.v1.PreviewedRows
 	14, // 16: admin.v1.PreviewResponse.letters_by:type_name -> admin.v1.PreviewedLetters
-	17, // 17: admin.v1.PreviewResponse.answers:type_name -> admin.v1.Answer
+	17, // 17: admin.v1.PreviewResponse.responses:type_name -> admin.v1.ProcessResponse
 	2,  // 18: admin.v1.RecordService.Tap:input_type -> admin.v1.TapRequest
 	6,  // 19: admin.v1.RecordService.Explain:input_type -> admin.v1.ExplainRequest
 	11, // 20: admin.v1.RecordService.Preview:input_type -> admin.v1.PreviewRequest
@@ -1669,7 +1669,7 @@ func file_admin_v1_tap_proto_init() {
 	}
 	file_admin_v1_model_proto_init()
 	file_admin_v1_tap_proto_msgTypes[1].OneofWrappers = []any{
-		(*TapResponse_Answer)(nil),
+		(*TapResponse_Response)(nil),
 		(*TapResponse_Sample)(nil),
 		(*TapResponse_Counts)(nil),
 	}

@@ -29,8 +29,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// MissingValues is what becomes of a top-level column that the row message has and a row leaves out. A column that the row message does not have gets
-// the table's default value always, if there is one.
+// MissingValues is what becomes of a top-level column that the row message has and a row leaves out. A column that the
+// row message does not have gets the table's default value always, if there is one.
 type MissingValues int32
 
 const (

@@ -40,9 +40,11 @@ const (
 	// The column has room for fewer digits than the rows may have. No evolution changes that: BigQuery would round the
 	// digits behind the point away, so rows of this table are refused.
 	DifferenceKind_DIFFERENCE_KIND_NARROWER DifferenceKind = 5
-	// The column has room for shorter texts or bytes than the rows may have. Rows with longer ones are refused, one by one.
+	// The column has room for shorter texts or bytes than the rows may have. Rows with longer ones are refused, one by
+	// one.
 	DifferenceKind_DIFFERENCE_KIND_SHORTER DifferenceKind = 6
-	// The column has a default value, and rows may leave the column out. It takes the place of missing values if the route says so.
+	// The column has a default value, and rows may leave the column out. It takes the place of missing values if the
+	// route says so.
 	DifferenceKind_DIFFERENCE_KIND_DEFAULT DifferenceKind = 7
 )
 

@@ -169,6 +169,19 @@ func TestContractsOfTheField(t *testing.T) {
 			[]string{`{"id":1,"at":"2026-02-28 13:05:00.25 UTC","note":null}`, `null`},
 			"", 0,
 		},
+		// What generators write beside: a type named by its alias, a reference to an anchor, and alternatives behind a
+		// reference or joined by allOf.
+		{
+			"aliasref", "",
+			[]string{`{"a":{"x":1},"b":{"x":2}}`},
+			`warning: n.R.b: "B" is an alias of the type n.A, which is read in its place`, 0,
+		},
+		{"j_anchor", "", []string{`{"a":{"x":1},"b":{"x":2}}`}, "payload.b.y at byte 24: the schema does not know", 1},
+		{
+			"j_oneofs", "",
+			[]string{`{"a":"1","b":null,"c":"2","d":null}`, `{"a":null,"b":"1","c":null,"d":"2"}`},
+			"", 0,
+		},
 		{
 			"j_connectdec", "", []string{`{"a":"1.23","i":null}`, `{"a":"12345678901234567000","i":5}`}, "", 0,
 		},

@@ -102,13 +102,13 @@ func (c *explainCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	told, err := c.told(ctx, of)
+	said, err := c.ask(ctx, of)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	out, err := c.look(ctx, of, told)
+	out, err := c.look(ctx, of, said)
 	if err != nil {
 		return err
 	}
@@ -124,35 +124,35 @@ func (c *explainCmd) Run(ctx context.Context, std cli.Streams) error {
 }
 
 // told is what the fleet says.
-func (c *explainCmd) told(ctx context.Context, of deadletter.Place) (*adminv1.ExplainResponse, error) {
+func (c *explainCmd) ask(ctx context.Context, of deadletter.Place) (*adminv1.ExplainResponse, error) {
 	conn, err := dial(c.Config, c.At)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, answersWithin)
+	ctx, cancel := context.WithTimeout(ctx, respondsWithin)
 	defer cancel()
-	told, err := adminv1.NewRecordServiceClient(conn).Explain(ctx, &adminv1.ExplainRequest{
+	said, err := adminv1.NewRecordServiceClient(conn).Explain(ctx, &adminv1.ExplainRequest{
 		Local: c.Local, Topic: of.Topic, Partition: of.Partition, Offset: of.Offset,
 	})
 	if err != nil {
 		return nil, remoteError(err, "--at")
 	}
-	return told, nil
+	return said, nil
 }
 
 // look puts what the fleet says together with what Kafka holds.
 func (c *explainCmd) look(
-	ctx context.Context, of deadletter.Place, told *adminv1.ExplainResponse,
+	ctx context.Context, of deadletter.Place, said *adminv1.ExplainResponse,
 ) (*explanation, error) {
-	out := &explanation{Place: of.String(), Text: told.GetText(), Known: told.GetPlace() != 0}
-	for _, a := range told.GetAnswers() {
+	out := &explanation{Place: of.String(), Text: said.GetText(), Known: said.GetPlace() != 0}
+	for _, a := range said.GetResponses() {
 		if a.GetError() != "" {
 			out.Silent = append(out.Silent, a.GetAddress())
 		}
 	}
 	first := int64(-1)
-	if b := told.GetBatch(); b != nil {
+	if b := said.GetBatch(); b != nil {
 		first, out.Batch = b.GetFirst(), explained(b)
 	}
 	config, err := ingest.Load(c.Config)
@@ -184,19 +184,19 @@ func (c *explainCmd) look(
 		out.ValueBytes = r.GetValueBytes()
 		out.Time = timeOf(r.GetTime())
 	}
-	if told.GetPlace() != adminv1.Place_PLACE_SETTLED || r != nil && r.GetReason() == "ignored" {
+	if said.GetPlace() != adminv1.Place_PLACE_SETTLED || r != nil && r.GetReason() == "ignored" {
 		if r.GetReason() == "ignored" {
 			out.Text += "; the contracts of its topic ignore it: it becomes no row"
 		}
 		return out, nil
 	}
-	if r == nil || r.GetReason() != "" || told.GetBatch() == nil || told.GetBatch().GetDeadLetters() > 0 {
+	if r == nil || r.GetReason() != "" || said.GetBatch() == nil || said.GetBatch().GetDeadLetters() > 0 {
 		if err := c.letter(ctx, of, out); err != nil {
 			return nil, err
 		}
 	}
 	if out.Letter == nil && r != nil && r.GetReason() == "" {
-		out.Row = row(of, looked, told)
+		out.Row = row(of, looked, said)
 	}
 	return out, nil
 }
@@ -220,20 +220,20 @@ func timeOf(t *timestamppb.Timestamp) string {
 }
 
 // row is where the record's row is.
-func row(of deadletter.Place, looked *ingest.Looked, told *adminv1.ExplainResponse) *explainedRow {
+func row(of deadletter.Place, looked *ingest.Looked, said *adminv1.ExplainResponse) *explainedRow {
 	table := looked.Record.GetTable()
-	out := &explainedRow{Table: table, Writer: told.GetWritten().GetWriter(), Query: fmt.Sprintf(
+	out := &explainedRow{Table: table, Writer: said.GetWritten().GetWriter(), Query: fmt.Sprintf(
 		"SELECT * FROM %#q WHERE kafka_topic = '%s' AND kafka_partition = %d AND kafka_offset = %d", table, of.Topic,
 		of.Partition, of.Offset)}
-	for _, b := range told.GetWritten().GetBlocks() {
+	for _, b := range said.GetWritten().GetBlocks() {
 		if !sameTable(b.GetTable(), table) {
 			continue
 		}
 		out.Stream = b.GetStream()
-		at := looked.RowsBefore - int64(told.GetBatch().GetDropped())
+		at := looked.RowsBefore - int64(said.GetBatch().GetDropped())
 		// Where rows were refused or dropped the count of those before may be another one.
 		if looked.RowsBefore >= 0 && b.GetOffset() >= 0 && b.GetRefused() == 0 && at >= 0 && at < int64(b.GetRows()) &&
-			(told.GetBatch().GetDropped() == 0 || len(told.GetWritten().GetBlocks()) == 1) {
+			(said.GetBatch().GetDropped() == 0 || len(said.GetWritten().GetBlocks()) == 1) {
 			offset := b.GetOffset() + at
 			out.Offset = &offset
 		}

@@ -19,8 +19,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest"
 )
 
-// answersWithin is how long the queried process may take: it queries others itself.
-const answersWithin = 10 * time.Second
+// respondsWithin is how long the queried process may take: it queries others itself.
+const respondsWithin = 10 * time.Second
 
 // query are the flags of commands that query a running process.
 type query struct {
@@ -68,7 +68,7 @@ func ask[A, R any](
 		return r, err
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, answersWithin)
+	ctx, cancel := context.WithTimeout(ctx, respondsWithin)
 	defer cancel()
 	if r, err = call(client, ctx, request); err != nil {
 		return r, remoteError(err, "--at")

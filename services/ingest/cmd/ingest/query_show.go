@@ -63,7 +63,7 @@ func showTables(out io.Writer, width int, r *adminv1.ListTablesResponse) {
 			fmt.Sprintf("%.2f", table.GetDollarsPerDay()), strings.Join(goes, ", "))
 	}
 	t.flush()
-	showAnswers(out, r.GetAnswers())
+	showResponses(out, r.GetResponses())
 }
 
 // showLanes prints lanes.
@@ -87,7 +87,7 @@ func showLanes(out io.Writer, width int, r *adminv1.ListLanesResponse) {
 			fleetview.Count(l.GetRowsPerSecond()), l.GetWriter(), cmp.Or(l.GetWaitingFor(), l.GetLastError()))
 	}
 	t.flush()
-	showAnswers(out, r.GetAnswers())
+	showResponses(out, r.GetResponses())
 }
 
 // showFleet prints processes and plans.
@@ -105,7 +105,7 @@ func showFleet(out io.Writer, width int, r *adminv1.GetFleetResponse) {
 	for _, p := range r.GetPlans() {
 		showPlan(out, width, p)
 	}
-	showAnswers(out, r.GetAnswers())
+	showResponses(out, r.GetResponses())
 }
 
 func showPlan(out io.Writer, width int, p *adminv1.Plan) {
@@ -163,7 +163,7 @@ func showEvents(out io.Writer, width int, r *adminv1.ListEventsResponse) {
 		t.add(clockOf(e.GetTime()), e.GetLevel(), e.GetProcess(), lane, e.GetKind(), oneLine(e.GetText()))
 	}
 	t.flush()
-	showAnswers(out, r.GetAnswers())
+	showResponses(out, r.GetResponses())
 }
 
 // showLetters prints counts of dead letters.
@@ -180,22 +180,22 @@ func showLetters(out io.Writer, width int, r *adminv1.ListDeadLettersResponse) {
 			c.GetContract(), clean(c.GetField()), one)
 	}
 	t.flush()
-	showAnswers(out, r.GetAnswers())
+	showResponses(out, r.GetResponses())
 }
 
-// showAnswers says who answered, and who did not.
-func showAnswers(out io.Writer, answers []*adminv1.Answer) {
-	if len(answers) == 0 {
+// showResponses says who answered, and who did not.
+func showResponses(out io.Writer, responses []*adminv1.ProcessResponse) {
+	if len(responses) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\nTold by %s", answers[0].GetProcess())
-	if n := len(answers) - 1; n > 0 {
+	fmt.Fprintf(out, "\nTold by %s", responses[0].GetProcess())
+	if n := len(responses) - 1; n > 0 {
 		fmt.Fprintf(out, ", which asked %d more", n)
 	} else {
 		fmt.Fprint(out, ", of itself alone")
 	}
 	fmt.Fprintln(out, ".")
-	for _, a := range answers {
+	for _, a := range responses {
 		if a.GetError() != "" {
 			fmt.Fprintf(out, "%s does not answer: %s\n", a.GetAddress(), oneLine(a.GetError()))
 		}

@@ -78,7 +78,7 @@ func showResult(out io.Writer, width int, r *adminv1.Result) {
 	for _, e := range r.GetEarlier() {
 		say(out, width, fmt.Sprintf("Earlier, at %s: %s %s\n", clockOf(e.GetTime()), e.GetKind(), oneLine(e.GetText())))
 	}
-	for _, a := range r.GetAnswers() {
+	for _, a := range r.GetResponses() {
 		if a.GetError() != "" {
 			say(out, width, fmt.Sprintf("%s does not answer, and learns of it by itself: %s\n", a.GetAddress(),
 				oneLine(a.GetError())))
@@ -139,7 +139,7 @@ func (c *pauseCmd) list(ctx context.Context, std cli.Streams) error {
 		return err
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, answersWithin)
+	ctx, cancel := context.WithTimeout(ctx, respondsWithin)
 	defer cancel()
 	r, err := adminv1.NewSteeringServiceClient(conn).ListPauses(ctx, &adminv1.ListPausesRequest{})
 	if err != nil {

@@ -61,7 +61,7 @@ func (c *tapCmd) Run(ctx context.Context, std cli.Streams) error {
 		return err
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, c.For+answersWithin)
+	ctx, cancel := context.WithTimeout(ctx, c.For+respondsWithin)
 	defer cancel()
 	stream, err := adminv1.NewRecordServiceClient(conn).Tap(ctx, &adminv1.TapRequest{
 		Local: c.Local, Topic: c.Topic, Table: c.Table, At: pointsByName[c.Point], Where: c.Where, Limit: c.Limit,
@@ -79,8 +79,9 @@ func (c *tapCmd) Run(ctx context.Context, std cli.Streams) error {
 			err = c.show(std.Out, m.GetSample())
 		case m.GetCounts() != nil:
 			counts = m.GetCounts()
-		case m.GetAnswer().GetError() != "":
-			fmt.Fprintf(std.Err, "%s does not tap: %s\n", m.GetAnswer().GetAddress(), oneLine(m.GetAnswer().GetError()))
+		case m.GetResponse().GetError() != "":
+			fmt.Fprintf(std.Err, "%s does not tap: %s\n", m.GetResponse().GetAddress(),
+				oneLine(m.GetResponse().GetError()))
 		}
 	}
 	if !errors.Is(err, io.EOF) && ctx.Err() == nil {

@@ -97,11 +97,11 @@ func (s *topScreen) acting(key string) tea.Cmd {
 
 // asks has the ingest try an act, or do it.
 func (s *topScreen) asks(a *topAct, try bool) tea.Cmd {
-	asked := *a // what is typed meanwhile is another matter
+	act := *a // what is typed meanwhile is another matter
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(s.ctx, actWithin)
 		defer cancel()
-		text, err := asked.call(ctx, s.steer, try)
+		text, err := act.call(ctx, s.steer, try)
 		return topActed{act: a, tried: try, text: text, err: err}
 	}
 }

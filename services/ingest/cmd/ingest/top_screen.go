@@ -67,7 +67,7 @@ var topViews = []struct{ key, name string }{
 }
 
 type (
-	topAnswer struct {
+	topResponse struct {
 		view, text string
 		names      []string
 		err        error
@@ -86,10 +86,10 @@ func (s *topScreen) ask() tea.Cmd {
 	s.asking = true
 	view, width, table := s.view, s.width, s.table
 	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(s.ctx, answersWithin)
+		ctx, cancel := context.WithTimeout(s.ctx, respondsWithin)
 		defer cancel()
 		text, names, err := topText(ctx, s.client, view, table, width, s.local)
-		return topAnswer{view + table, text, names, err}
+		return topResponse{view + table, text, names, err}
 	}
 }
 
@@ -154,7 +154,7 @@ func (s *topScreen) take(message tea.Msg) tea.Cmd {
 	case topTick:
 		s.ticking = false
 		return s.ask()
-	case topAnswer:
+	case topResponse:
 		s.asking = false
 		if m.view != s.view+s.table { // another one was chosen meanwhile
 			return s.ask()

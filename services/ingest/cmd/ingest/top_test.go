@@ -27,7 +27,9 @@ func (shownFleet) ListTables(context.Context, *adminv1.ListTablesRequest) (*admi
 			Name: "orders", State: adminv1.State_STATE_STALE, CompleteThrough: timestamppb.Now(), BehindRecords: 4200,
 			Shares: []*adminv1.Share{{Cause: "quota", Quarter: 0.9}},
 		}},
-		Answers: []*adminv1.Answer{{Process: "ingest-1"}, {Address: "10.0.0.9:7080", Error: "connection refused"}},
+		Responses: []*adminv1.ProcessResponse{
+			{Process: "ingest-1"}, {Address: "10.0.0.9:7080", Error: "connection refused"},
+		},
 	}, nil
 }
 

@@ -55,12 +55,12 @@ type Contract struct {
 	warnings []string
 
 	// Kept from row to row, so that none allocates. The payload is decoded first: the envelope before it takes its
-	// identity and time from it. told is how long those fields were in the row before, gain how much longer its payload
-	// was than the record's value.
-	payload    []byte
-	told, gain int
-	memo       memo
-	headers    *headers // shared by the contracts of a topic
+	// identity and time from it. identity is how long those fields were in the row before, gain how much longer its
+	// payload was than the record's value.
+	payload        []byte
+	identity, gain int
+	memo           memo
+	headers        *headers // shared by the contracts of a topic
 }
 
 func newContract(name, version, key string, plan decode.Plan) *Contract {
@@ -112,7 +112,7 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros i
 	// The payload is decoded to where it belongs, if the envelope turns out as long as it is expected to be. Where dst
 	// may be too short it is decoded elsewhere: what makes dst grow copies all rows that are in it.
 	expected := max(0, len(r.Value)+c.gain)
-	gap := headLen(e.size+c.told, expected)
+	gap := headLen(e.size+c.identity, expected)
 	in := c.payload[:0]
 	direct := cap(dst)-start >= gap+max(expected, len(r.Value))+spare
 	if direct {
@@ -135,7 +135,7 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros i
 	if c.within != nil && c.within.Absent() {
 		return e.alone(dst), nil
 	}
-	c.told, c.gain = e.size-measured, len(payload)-len(r.Value)
+	c.identity, c.gain = e.size-measured, len(payload)-len(r.Value)
 	head := headLen(e.size, len(payload))
 	switch {
 	case !direct:

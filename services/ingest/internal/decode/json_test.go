@@ -1,7 +1,6 @@
 package decode
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -89,20 +88,5 @@ func BenchmarkCheckJSON(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-// A text stands in JSON as it is unless it has a quote, a backslash or a control character, wherever that is.
-func TestIsPlain(t *testing.T) {
-	for length := 1; length <= 20; length++ {
-		for at := range length {
-			for b := range 256 {
-				text := bytes.Repeat([]byte{'a', 0xff, 0x7f, ' '}, 5)[:length]
-				text[at] = byte(b)
-				if got, want := isPlain(text), b >= 0x20 && b != '"' && b != '\\'; got != want {
-					t.Fatalf("%q: %v", text, got)
-				}
-			}
-		}
 	}
 }

@@ -2,12 +2,9 @@ package decode
 
 import (
 	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"strconv"
-
-	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
 // JSONWriter writes the values of a payload as one JSON text, whatever format they are read from: what docs/types.md
@@ -108,37 +105,6 @@ func (w *JSONWriter) Float(v float64, bits int) (reason string) {
 	w.next()
 	w.Text = AppendNumber(w.Text, v, bits)
 	return ""
-}
-
-// String writes a text, the n bytes at src[p:], which must be UTF-8.
-func (w *JSONWriter) String(src []byte, p, n int) (reason string) {
-	if !ValidText(src, p, n) {
-		return InvalidUTF8
-	}
-	w.next()
-	if text := src[p : p+n]; isPlain(text) {
-		w.Text = append(append(append(w.Text, '"'), text...), '"')
-	} else {
-		w.Text = AppendQuoted(w.Text, text)
-	}
-	return ""
-}
-
-// isPlain reports whether a text stands in JSON as it is. It looks at eight bytes at a time.
-func isPlain(text []byte) bool {
-	var found uint64
-	if n := len(text); n >= 8 {
-		for i := 0; i+8 < n; i += 8 {
-			found |= jsonscan.Stops(binary.LittleEndian.Uint64(text[i:]))
-		}
-		return found|jsonscan.Stops(binary.LittleEndian.Uint64(text[n-8:])) == 0
-	}
-	for _, c := range text {
-		if c < 0x20 || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
 }
 
 // Name writes a text of the schema.

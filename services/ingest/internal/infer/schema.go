@@ -17,8 +17,8 @@ type Column struct {
 	Type string
 	// Repeated counts the arrays around the values: REPEATED, and from the second on RECORD(items).
 	Repeated int
-	// Asked says that JSON Schema has no word for it: the contract's columns say it.
-	Asked bool
+	// Unspecified says that JSON Schema has no word for it: the contract's columns say it.
+	Unspecified bool
 
 	clash bool
 	note  string
@@ -64,9 +64,9 @@ func (n *Node) only(k Kind) Column {
 		note := "beyond 64 bits"
 		switch {
 		case n.digits <= decode.NumericWhole:
-			return Column{Type: "NUMERIC", Asked: true, note: note}
+			return Column{Type: "NUMERIC", Unspecified: true, note: note}
 		case n.digits <= decode.BigNumericWhole:
-			return Column{Type: "BIGNUMERIC", Asked: true, note: note}
+			return Column{Type: "BIGNUMERIC", Unspecified: true, note: note}
 		}
 		return Column{Type: "FLOAT", note: "more digits than BIGNUMERIC has"}
 	case Text:
@@ -133,7 +133,7 @@ func (n *Node) values() (Column, bool) {
 	var all Column
 	for i, name := range n.Names {
 		c := n.Fields[name].column()
-		if c.Type == "JSON" || c.Type == "RECORD" || c.Repeated > 0 || c.Asked || i > 0 && c.Type != all.Type {
+		if c.Type == "JSON" || c.Type == "RECORD" || c.Repeated > 0 || c.Unspecified || i > 0 && c.Type != all.Type {
 			return Column{}, false
 		}
 		all = c
@@ -287,7 +287,7 @@ func (n *Node) write(b *bytes.Buffer, path string, columns map[string]string, op
 		b.WriteString(kind(`"object"`) + `,`)
 		n.properties(b, path, columns)
 	default:
-		if c.Asked {
+		if c.Unspecified {
 			columns[path] = "type: " + c.Type
 		}
 		b.WriteString(kind(schemaTypes[c.Type]) + format(c.Type))

@@ -52,7 +52,7 @@ type builder struct {
 	limits    limits
 	routes    int
 	replay    replay
-	// skips are records to leave out by order; nil when there is none. orders hears what becomes of them.
+	// skips are records to leave out by order; orders hears what becomes of them.
 	skips  map[int64]*skip
 	orders *orders
 	// next is the lowest offset that may come next.
@@ -90,7 +90,7 @@ func (b *builder) take(r *record.Record, now time.Time) (taken bool, err error) 
 	}
 	m := b.contracts.Match(r)
 	switch {
-	case b.skips != nil && b.skips[r.Offset] != nil && b.ordered(r, m, paid):
+	case len(b.skips) > 0 && b.skips[r.Offset] != nil && b.ordered(r, m, paid):
 	case m.Action == record.Ignore:
 		b.skip(r, paid)
 	case m.Action == record.Unknown:
@@ -168,7 +168,7 @@ func (b *builder) row(r *record.Record, m *record.Match, paid, nowMicros int64) 
 	if t.rows == 1 {
 		t.oldest = r.TimestampMicros
 	}
-	if b.traces.on && t.traced == nil {
+	if !began.IsZero() && t.traced == nil {
 		t.traced = b.traces.laidDown(r, m, began, t.rows-1)
 	}
 	extra := max(0, int64(n-r.Size()))
@@ -209,11 +209,7 @@ func (b *builder) move(r *record.Record) {
 
 // balance settles the accounts of the records taken.
 func (b *builder) balance() {
-	if b.owed > 0 {
-		b.budget.Add(b.owed)
-	} else {
-		b.budget.Release(-b.owed)
-	}
+	b.budget.Release(-b.owed) // which takes where more is owed than was paid
 	b.owed = 0
 }
 

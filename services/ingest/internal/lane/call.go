@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/mutant"
@@ -82,7 +83,9 @@ type call struct {
 	goroutines sync.WaitGroup
 	sending    bool
 	senderIdle chan struct{}
-	source     reading
+	// awaited is how many batches were put into the window whose Settled the receiver has not had.
+	awaited atomic.Int64
+	source  reading
 	// newRecords, while the reader rests, is where its source says that it has some.
 	newRecords <-chan struct{}
 }
@@ -278,12 +281,13 @@ func (c *call) flush() {
 
 // append puts the batch into the window and queues it.
 func (c *call) append(b *batch) {
-	if w := c.lane.Taps.Watching(); w != nil && b.rows > 0 {
+	if w := c.lane.Taps.Watching(); w != nil {
 		w.Rows(c.lane.Partition.Topic(), &b.records)
 	}
 	b.sent = time.Now()
 	b.traced.sent(b, c.tells)
 	c.window.push(b)
+	c.awaited.Add(1)
 	first := c.sentEnd
 	c.sentEnd = b.end
 	if len(b.bad) > 0 {
@@ -350,7 +354,7 @@ func (c *call) receiveChunk(p chunk) error {
 		if w := c.lane.Taps.Watching(); w != nil {
 			w.Records(p.records)
 		}
-		c.builder.traces.read(p.asked, p.came)
+		c.builder.traces.read(p.requested, p.received)
 		c.does(causes.Decode)
 		if c.first < 0 {
 			c.first = c.firstUnsettled()

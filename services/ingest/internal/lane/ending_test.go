@@ -88,24 +88,35 @@ func TestAfterACall(t *testing.T) {
 }
 
 // A claim that ends ends its lane at once, and tells of a call that did not end in order; that its own I/O was
-// cancelled is in order.
+// cancelled is in order. A claim that another member has by now ends its lane as fenced.
 func TestAfterTheClaim(t *testing.T) {
 	for name, test := range map[string]struct {
 		err     error
 		unclean bool
+		ends    error
 	}{
-		"in order":            {nil, false},
-		"cancelled":           {fmt.Errorf("commit: %w", context.Canceled), false},
-		"cancelled by gRPC":   {status.Error(codes.Canceled, "context canceled"), false},
-		"not settled in time": {errors.New("not settled within the drain timeout"), true},
+		"in order":            {nil, false, nil},
+		"cancelled":           {fmt.Errorf("commit: %w", context.Canceled), false, nil},
+		"cancelled by gRPC":   {status.Error(codes.Canceled, "context canceled"), false, nil},
+		"not settled in time": {errors.New("not settled within the drain timeout"), true, nil},
+		"fenced": {
+			fmt.Errorf("commit: %w", ErrFenced), true, fmt.Errorf("%w: generation 3 follows 1", ErrFenced),
+		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l, log := laneAt(&spot{}, nil)
-			ctx, end := context.WithCancel(t.Context())
-			end()
+			ctx, end := context.WithCancelCause(t.Context())
+			end(test.ends)
 			l.afterCall(ctx, ctx, false, test.err)
-			if n := testutil.ToFloat64(l.Metrics.opens.WithLabelValues("orders", string(outcomeStopped))); n != 1 {
-				t.Errorf("%s: %v calls were stopped", name, n)
+			outcome, state := outcomeStopped, State("")
+			if test.ends != nil {
+				outcome, state = outcomeFenced, Fenced
+			}
+			if n := testutil.ToFloat64(l.Metrics.opens.WithLabelValues("orders", string(outcome))); n != 1 {
+				t.Errorf("%s: %v calls were %s", name, n, outcome)
+			}
+			if got := l.Status().State; got != state {
+				t.Errorf("%s: the lane is %s", name, got)
 			}
 			logged := log.Take()
 			if unclean := strings.Contains(logged, "without a clean end"); unclean != test.unclean {

@@ -134,7 +134,12 @@ func (l *Lane) afterCall(ctx, turn context.Context, progress bool, err error) {
 		l.refused.reset()
 	}
 	if ctx.Err() != nil {
-		l.metrics.ended(outcomeStopped)
+		outcome := outcomeStopped
+		if errors.Is(context.Cause(ctx), ErrFenced) { // a fenced commit ends the claim before the call
+			outcome = outcomeFenced
+			l.board.enter(Fenced)
+		}
+		l.metrics.ended(outcome)
 		if err != nil && !errors.Is(err, context.Canceled) && status.Code(err) != codes.Canceled {
 			l.Log.Info("lane stopped without a clean end; the next owner fences it", "cause", err)
 		} else {

@@ -288,6 +288,26 @@ func TestCutBackBehindThePosition(t *testing.T) {
 	})
 }
 
+// What is wrong with the log that rows are to be dropped from is told by its ends.
+func TestLostUnderReplay(t *testing.T) {
+	for name, test := range map[string]struct {
+		oldest, newest int64
+		says           string
+	}{
+		"it ends where it is read": {0, 5, "was cut back and written to again"},
+		"it ends before that":      {0, 4, "offsets 4 to 4"},
+		"it begins behind that":    {6, 9, "holds offsets 6 to 9"},
+		"it begins there":          {5, 9, "was cut back and written to again"},
+	} {
+		c := quietCall(t)
+		c.lane.Partition = &spot{oldest: test.oldest, newest: test.newest}
+		c.builder.next, c.builder.replay.remaining[0], c.builder.replay.pending = 5, 1, 1
+		if err := c.lostUnderReplay(ErrOffsetGone); !tells(err, test.says) || outcomeOf(err) != outcomeFatal {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // How far the log must reach for what is to be dropped and left out.
 func TestReach(t *testing.T) {
 	for name, test := range map[string]struct {

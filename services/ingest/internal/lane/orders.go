@@ -60,8 +60,8 @@ func (l *Lane) Pause(p *Pause) {
 		close(o.changed)
 		o.changed = nil
 	}
-	if p != nil && o.end != nil {
-		o.end(errPaused)
+	if o.end != nil {
+		o.end(errPaused) // which a pause that ends here has done already
 	}
 	if o.wake != nil {
 		o.wake()
@@ -167,7 +167,7 @@ func (l *Lane) whereabouts(ctx context.Context) {
 	if known {
 		return
 	}
-	if at, err := l.Partition.Committed(ctx); err == nil && at.Position >= 0 {
+	if at, err := l.Partition.Committed(ctx); err == nil {
 		l.board.at(at.Position)
 	}
 }

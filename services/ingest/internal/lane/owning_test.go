@@ -88,6 +88,37 @@ func TestOnlyAPanicIsTold(t *testing.T) {
 	}
 }
 
+// panicking is a stream whose next response makes the receiver panic, unless the call is over.
+type panicking struct {
+	sending
+	over bool
+}
+
+func (p *panicking) Recv() (*lanev1.LaneResponse, error) {
+	if !p.over {
+		panic("a fault")
+	}
+	return nil, io.EOF
+}
+
+// A receiver that panics ends the call with that, and one that ends in order says nothing.
+func TestOnlyAPanicOfTheReceiverIsTold(t *testing.T) {
+	for _, over := range []bool{true, false} {
+		c := quietCall(t)
+		c.stream = &panicking{over: over}
+		c.cancel() // nobody takes a response
+		c.goroutines.Add(1)
+		c.receive()
+		c.goroutines.Wait()
+		if n := len(c.panicked); n != map[bool]int{true: 0, false: 1}[over] {
+			t.Fatalf("over %v: %d were told", over, n)
+		}
+		if !over && outcomeOf(<-c.panicked) != outcomeFatal {
+			t.Error("what was told is no fault of the program")
+		}
+	}
+}
+
 // The sender goes with the first message that cannot be sent: what comes behind it is the owner's still.
 func TestSenderGoesWithAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -104,6 +135,41 @@ func TestSenderGoesWithAFailure(t *testing.T) {
 		within(t, "the sender goes", gone)
 		if len(in) != 1 {
 			t.Errorf("%d messages are left", len(in))
+		}
+		c.timer.Stop()
+		c.cancel()
+	})
+}
+
+// A receiver keeps its goroutine, and the stack that decoding has grown, while batches are awaited; the wait for what
+// nobody knows to come begins on a new one.
+func TestReceiverStaysWhileBatchesAreAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := quietCall(t)
+		c.stream, c.responses = &sending{&fakeConn{}}, make(chan received)
+		c.awaited.Store(2)
+		settled := &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Settled{Settled: &lanev1.Settled{Sequence: 1}}}
+		notice := &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Notice{}}
+		for i, step := range []struct {
+			response *lanev1.LaneResponse
+			stays    bool
+		}{{notice, true}, {settled, true}, {notice, true}, {settled, false}} {
+			stays := make(chan bool)
+			go func() { stays <- c.handOver(step.response, nil) }()
+			if in := <-c.responses; in.response != step.response || in.err != nil {
+				t.Errorf("step %d hands over %v", i, in)
+			}
+			if <-stays != step.stays {
+				t.Errorf("step %d: the receiver stays %v", i, !step.stays)
+			}
+		}
+		if in := <-c.responses; in.err == nil {
+			t.Error("no receiver follows the one that went")
+		}
+		c.goroutines.Wait()
+		go func() { <-c.responses }()
+		if c.handOver(nil, io.EOF) {
+			t.Error("the receiver stays after the end")
 		}
 		c.timer.Stop()
 		c.cancel()

@@ -56,9 +56,9 @@ type chunk struct {
 	starved bool
 	// err ends the reading.
 	err error
-	// asked and came are when the source was asked for the records and when it gave them; came is zero where nothing is
-	// traced.
-	asked, came time.Time
+	// requested and received are when the source was asked for the records and when it gave them; received is zero
+	// where nothing is traced.
+	requested, received time.Time
 }
 
 // reading is the reader of a call: it takes records from the source and pays for what it hands over. Whatever it does
@@ -102,8 +102,8 @@ func (r *reading) run(ctx context.Context) {
 	waits := l.waits // once: a method's value is an allocation
 	for {
 		store := getStore(r.busy)
-		asked := time.Now()
-		records, err := r.reader.Next(ctx, *store, asked.Add(idleAfter))
+		requested := time.Now()
+		records, err := r.reader.Next(ctx, *store, requested.Add(idleAfter))
 		*store = records
 		if err != nil {
 			putStore(store)
@@ -125,9 +125,9 @@ func (r *reading) run(ctx context.Context) {
 			hand(ctx, out, chunk{err: err})
 			return
 		}
-		var came time.Time
+		var received time.Time
 		if l.Traces.Tracer.Enabled() {
-			came = time.Now()
+			received = time.Now()
 		}
 		r.busy = len(records) == cap(records)
 		backlog := r.reader.Backlog()
@@ -136,7 +136,10 @@ func (r *reading) run(ctx context.Context) {
 			if !ok {
 				return
 			}
-			part := chunk{records: records[:n], backlog: backlog + int64(len(records)-n), asked: asked, came: came}
+			part := chunk{
+				records: records[:n], backlog: backlog + int64(len(records)-n),
+				requested: requested, received: received,
+			}
 			if n == len(records) {
 				part.store = store
 			}

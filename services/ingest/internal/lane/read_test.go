@@ -98,7 +98,8 @@ func TestReaderAsksForWhatComes(t *testing.T) {
 	l := &Lane{Partition: &spot{}, Contracts: &choosy{}, Budget: NewBudget(1 << 30)}
 	out := make(chan chunk, 10)
 	(&reading{lane: l, out: out, reader: g}).run(t.Context())
-	if diff := cmp.Diff([]int{idleRecords, busyRecords, busyRecords, idleRecords, idleRecords}, g.asked); diff != "" {
+	want := []int{idleRecords, busyRecords, busyRecords, idleRecords, idleRecords}
+	if diff := cmp.Diff(want, g.asked); diff != "" {
 		t.Errorf("asked for (-want +got):\n%s", diff)
 	}
 	for _, want := range []int{idleRecords, busyRecords, 5, 5} {

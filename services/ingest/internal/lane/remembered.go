@@ -58,7 +58,8 @@ func (r *remembered) back(n int) *Batch { return &r.ring[(r.next-n)%Remembered] 
 // settled notes that a batch is settled.
 func (r *remembered) settled(b *batch, now time.Time) {
 	for n := 1; n <= len(r.ring); n++ {
-		if one := r.back(n); one.End == b.end && one.Sequence == b.sequence {
+		// Those of an earlier call, which may have its number as well, are behind all of this one.
+		if one := r.back(n); one.Sequence == b.sequence {
 			//nolint:gosec // records of a batch
 			one.settled, one.DeadLetters = now.UnixNano(), int32(len(b.bad)+len(b.refused))
 			return

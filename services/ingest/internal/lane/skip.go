@@ -84,19 +84,10 @@ func (l *Lane) Skipped(offset int64) (became Became, settled bool) {
 func (o *orders) toSkip(from int64) map[int64]*skip {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.skips) == 0 {
-		return nil
-	}
-	left := make(map[int64]*skip, len(o.skips))
-	for at, s := range o.skips {
-		if at >= from {
-			left[at] = s
-		}
-	}
-	if o.skips = left; len(left) == 0 {
-		o.skips = nil
-	}
-	return o.skips
+	left := maps.Clone(o.skips)
+	maps.DeleteFunc(left, func(at int64, _ *skip) bool { return at < from })
+	o.skips = left
+	return left
 }
 
 // becomes says what has become of a record that was to be skipped.

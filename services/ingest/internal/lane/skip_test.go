@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -198,6 +200,88 @@ func TestSkipsAreBounded(t *testing.T) {
 	if err := l.Skip(mostSkips, "x"); err == nil || !strings.Contains(err.Error(), "reset the group") {
 		t.Error(err)
 	}
+}
+
+// An order that is known already is none: the lane does not open again for it, and what became of its record stays.
+func TestSkippedTwiceIsOneOrder(t *testing.T) {
+	l, _ := laneAt(&spot{}, opens())
+	for n := range 2 {
+		if err := l.Skip(3, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if why := l.orders.reopens(); (why != "") != (n == 0) {
+			t.Errorf("the order comes for the %d. time, and the lane opens again because %q", n+1, why)
+		}
+		_, over := l.orders.turn(t.Context()) // with the order
+		over()
+		l.orders.becomes(l.orders.toSkip(0)[3], BecameLetter)
+	}
+	l.board.moved(4, -1)
+	if became, settled := l.Skipped(3); !settled || became != BecameLetter {
+		t.Errorf("it became %q, settled %v", became, settled)
+	}
+	if left := l.orders.toSkip(4); len(left) != 0 {
+		t.Errorf("left behind the record: %v", left)
+	}
+}
+
+// A record that is no row becomes a dead letter though rows are to be dropped: the count of those does not have it.
+func TestSkippedRecordThatIsNoRow(t *testing.T) {
+	var o orders
+	b := &builder{
+		contracts: &keyContracts{}, budget: NewBudget(1 << 30).Account("orders"), routes: 2, orders: &o,
+		limits: newLimits(DefaultConfig(), &lanev1.Limits{}),
+		replay: replay{remaining: []uint64{1, 0}, pending: 1},
+		skips:  map[int64]*skip{0: {why: "alice: a test"}, 1: {}, 2: {}},
+	}
+	for i, kind := range []string{"nobody", "a", "a"} { // the first row is in the table, the second is not
+		r := &record.Record{Topic: "orders", Offset: int64(i), Key: []byte(kind), Value: []byte("v")}
+		if taken, err := b.take(r, time.Now()); !taken || err != nil {
+			t.Fatal(taken, err)
+		}
+	}
+	for i, want := range []Became{BecameLetter, BecameRow, BecameLetter} {
+		if got := b.skips[int64(i)].became; got != want {
+			t.Errorf("%d became %q, want %q", i, got, want)
+		}
+	}
+	done := b.batch
+	if done.dropped != 1 || b.replay.pending != 0 || len(done.bad) != 2 || done.bad[0].reason != reasonSkipped {
+		t.Errorf("%d dropped, %d pending, bad %+v", done.dropped, b.replay.pending, done.bad)
+	}
+}
+
+// What contracts say of the records before one that is skipped is heard: that they have grown, or could not be made
+// ready.
+func TestSkippedBehindWhatContractsWaitFor(t *testing.T) {
+	for name, says := range map[string]ends{
+		"grown":  {grown: true},
+		"failed": {err: io.ErrNoProgress},
+	} {
+		asked := 0
+		says.n = &asked
+		r := (&reading{lane: &Lane{Contracts: says}}).with(map[int64]*skip{2: {}})
+		records := []record.Record{{Offset: 1}, {Offset: 2}, {Offset: 3}}
+		grown, err := r.prepare(t.Context(), records, nil)
+		if grown != says.grown || !errors.Is(err, says.err) || asked != 1 {
+			t.Errorf("%s: grown %v, %v, %d records asked for", name, grown, err, asked)
+		}
+	}
+}
+
+// ends are contracts that end a reading, the first time that they are asked.
+type ends struct {
+	Contracts
+	n     *int
+	grown bool
+	err   error
+}
+
+func (e ends) Prepare(_ context.Context, records []record.Record, _ func(string)) (bool, error) {
+	if *e.n += len(records); *e.n > len(records) {
+		return false, nil
+	}
+	return e.grown, e.err
 }
 
 // A lane opens again under load when it is told to, and at once where it rests after a refusal: nothing is lost or

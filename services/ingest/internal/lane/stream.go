@@ -21,26 +21,34 @@ type received struct {
 	err      error
 }
 
-// receive hands over what the writer says next, and leaves what follows to a goroutine like it. Thousands of receivers
-// wait within gRPC, in frames that just fit a stack of 4 KiB; what decodes a message grows it to 8, and a stack that is
-// used as far as this one does not shrink again. So the wait begins on a stack of its own, with no frames of ours
-// around it.
+// receive hands over what the writer says, until nothing that was sent awaits its Settled; what follows then is left to
+// a goroutine like it. Thousands of receivers of idle lanes wait within gRPC, in frames that just fit a stack of 4 KiB;
+// what decodes a message grows it to 8, and a stack that is used as far as this one does not shrink again. So that wait
+// begins on a stack of its own, with no frames of ours around it. A lane at work keeps the stack that has grown.
 func (c *call) receive() {
 	defer c.received()
-	c.handOver(c.stream.Recv())
+	for c.handOver(c.stream.Recv()) {
+	}
 }
 
-// handOver hands a response to the owner. It is none of receive's: its variables would be on the stack of the wait.
-func (c *call) handOver(response *lanev1.LaneResponse, err error) {
+// handOver hands a response to the owner, and says whether the same goroutine waits for the next one. It is none of
+// receive's: its variables would be on the stack of the wait.
+func (c *call) handOver(response *lanev1.LaneResponse, err error) (on bool) {
+	awaited := c.awaited.Load()
+	if response.GetSettled() != nil {
+		awaited = c.awaited.Add(-1)
+	}
 	select {
 	case c.responses <- received{response, err}:
 	case <-c.ctx.Done():
-		return
+		return false
 	}
-	if err == nil {
-		c.goroutines.Add(1)
-		go c.receive()
+	if err != nil || awaited > 0 {
+		return err == nil
 	}
+	c.goroutines.Add(1)
+	go c.receive()
+	return false
 }
 
 // received ends a receiver, and says so if it panics. It is to be deferred.

@@ -168,3 +168,23 @@ func TestOpeningWaitsForTheCoordinator(t *testing.T) {
 		}
 	})
 }
+
+// A lane that is not open opens, whatever it waits for, but for the group's coordinator.
+func TestTimeOfALaneThatIsNotOpen(t *testing.T) {
+	for _, state := range []State{Opening, Waiting} {
+		l, _ := laneAt(&spot{}, nil)
+		l.board.enter(state)
+		l.waitsForLetters("a test")
+		if got := l.board.snapshot().Cause; got != causes.Opening.String() {
+			t.Errorf("%s: %s", state, got)
+		}
+		done := l.waitsForCommit("an offset commit")
+		if got := l.board.snapshot().Cause; got != causes.Barrier.String() {
+			t.Errorf("%s, and waits for a commit: %s", state, got)
+		}
+		done()
+		if got := l.board.snapshot().Cause; got != causes.Opening.String() {
+			t.Errorf("%s, after the commit: %s", state, got)
+		}
+	}
+}

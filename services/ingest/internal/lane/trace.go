@@ -28,22 +28,21 @@ type sampler struct {
 	lane *Lane
 	// left is how many rows pass before the next one is picked.
 	left int
-	// asked and came are those of the chunk at hand; on says that something is traced, which is all that most rows ask.
-	asked, came time.Time
-	on          bool
+	// requested and received are those of the chunk at hand; on says that something is traced, which is all that most
+	// rows ask.
+	requested, received time.Time
+	on                  bool
 }
 
 // newSampler starts anywhere: lanes that open often would else trace nothing, or first rows only.
 func newSampler(l *Lane) sampler {
-	s := sampler{lane: l}
-	if l.Traces.Tracer.Enabled() {
-		s.left = rand.IntN(max(1, l.Traces.OneIn))
-	}
-	return s
+	return sampler{lane: l, left: rand.IntN(max(1, l.Traces.OneIn))}
 }
 
 // read takes the times of a chunk.
-func (s *sampler) read(asked, came time.Time) { s.asked, s.came, s.on = asked, came, !came.IsZero() }
+func (s *sampler) read(requested, received time.Time) {
+	s.requested, s.received, s.on = requested, received, !received.IsZero()
+}
 
 // due is now when the row about to be laid down is to be traced, else the zero time. It is asked only while on.
 func (s *sampler) due() time.Time {
@@ -75,8 +74,8 @@ func (s *sampler) begin(r *record.Record, m *record.Match, began time.Time) *tra
 	s.left = s.lane.Traces.OneIn - 1
 	tracer := s.lane.Traces.Tracer
 	// A record that came while it was waited for was not there before its time, as far as clocks agree.
-	fetched := s.asked
-	if produced := time.UnixMicro(r.TimestampMicros); produced.After(fetched) && produced.Before(s.came) {
+	fetched := s.requested
+	if produced := time.UnixMicro(r.TimestampMicros); produced.After(fetched) && produced.Before(s.received) {
 		fetched = produced
 	}
 	t := &traced{tracer: tracer, decoded: time.Now()}
@@ -90,7 +89,7 @@ func (s *sampler) begin(r *record.Record, m *record.Match, began time.Time) *tra
 			attribute.Int64("messaging.kafka.message.timestamp_us", r.TimestampMicros),
 			attribute.String("waybill.contract", m.Name),
 		))
-	t.span("fetch", fetched, s.came)
+	t.span("fetch", fetched, s.received)
 	t.span("decode", began, t.decoded)
 	return t
 }
@@ -109,11 +108,8 @@ func linked(r *record.Record) []trace.Link {
 	return tracing.Linked(parent, state)
 }
 
-// laidDown is the trace of a row that was to be traced, nil for others. row is its index in the batch.
+// laidDown is the trace of a row that was to be traced. row is its index in the batch.
 func (s *sampler) laidDown(r *record.Record, m *record.Match, began time.Time, row int) *traced {
-	if began.IsZero() {
-		return nil
-	}
 	t := s.begin(r, m, began)
 	t.row = row
 	return t

@@ -115,6 +115,46 @@ func TestTraceOfARow(t *testing.T) {
 	}
 }
 
+// A record was fetched from when it was asked for, or from its own time on where that was waited for. A time outside of
+// the wait is of another clock, and counts for nothing.
+func TestFetchOfATrace(t *testing.T) {
+	for name, test := range map[string]struct{ asked, came, want int64 }{
+		"there before it was asked for": {1_500_000, 2_000_000, 1_500_000},
+		"produced while it was awaited": {500_000, 2_000_000, 1_000_000},
+		"produced after it came":        {200_000, 800_000, 200_000},
+	} {
+		l, spans := tracedLane(1)
+		b := tracedBuilder(l, &plainContracts{})
+		b.traces.read(time.UnixMicro(test.asked), time.UnixMicro(test.came))
+		b.mustTake(t, 0)
+		b.finish(1).recycle()
+		for _, s := range spans.Ended() {
+			if s.Name() == "fetch" && (!s.StartTime().Equal(time.UnixMicro(test.want)) ||
+				!s.EndTime().Equal(time.UnixMicro(test.came))) {
+				t.Errorf("%s: from %v to %v", name, s.StartTime(), s.EndTime())
+			}
+		}
+	}
+}
+
+// Where a lane is traced its reader says when records came, and else spares that.
+func TestReaderTellsWhenRecordsCame(t *testing.T) {
+	for _, traced := range []bool{true, false} {
+		l, _ := laneAt(&spot{}, nil)
+		if traced {
+			of, _ := tracedLane(1)
+			l.Traces = of.Traces
+		}
+		out := make(chan chunk, 2)
+		r := &reading{lane: l, out: out, reader: &yielding{sizes: []int{1}}}
+		r.run(t.Context())
+		if c := <-out; len(c.records) != 1 || c.requested.IsZero() || c.received.IsZero() == traced {
+			t.Errorf("traced %v: %d records, asked for at %v, came at %v", traced, len(c.records), c.requested,
+				c.received)
+		}
+	}
+}
+
 // An older writer is told nothing: it would not know the field.
 func TestOlderWriterIsNotTold(t *testing.T) {
 	l, _ := tracedLane(1)

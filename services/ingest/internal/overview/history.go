@@ -52,9 +52,9 @@ func (h *history) note(now time.Time, state freshness.State, cause causes.Cause)
 	}
 }
 
-// stretches are the cells, those alike in one, the oldest first. Cells that nobody looked at are left out.
-func (h *history) stretches() []*adminv1.Stretch {
-	var out []*adminv1.Stretch
+// intervals are the cells, those alike in one, the oldest first. Cells that nobody looked at are left out.
+func (h *history) intervals() []*adminv1.StateInterval {
+	var out []*adminv1.StateInterval
 	var last cell
 	for number := max(1, h.newest-cells+1); number <= h.newest; number++ {
 		c := h.ring[number%cells]
@@ -67,7 +67,7 @@ func (h *history) stretches() []*adminv1.Stretch {
 		case last == c:
 			out[len(out)-1].Until = timestamppb.New(from.Add(cellTime))
 		default:
-			s := &adminv1.Stretch{
+			s := &adminv1.StateInterval{
 				From: timestamppb.New(from), Until: timestamppb.New(from.Add(cellTime)), State: states[c.state],
 			}
 			if c.cause != causes.Idle {

@@ -9,7 +9,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/freshness"
 )
 
-// The worst state of five minutes counts, what is alike is one stretch, gaps are gaps, and a day is all there is.
+// The worst state of five minutes counts, what is alike is one interval, gaps are gaps, and a day is all there is.
 func TestHistoryOfATable(t *testing.T) {
 	var h history
 	begin := time.Unix(1_800_000_000, 0).Truncate(cellTime)
@@ -22,7 +22,7 @@ func TestHistoryOfATable(t *testing.T) {
 	h.note(at(15), freshness.Stale, causes.Quota)
 	h.note(at(14), freshness.Late, causes.Fetch) // the clock goes back
 	h.note(at(60), freshness.Fresh, causes.Idle)
-	got := h.stretches()
+	got := h.intervals()
 	want := []struct {
 		from, until int
 		state       adminv1.State
@@ -33,13 +33,13 @@ func TestHistoryOfATable(t *testing.T) {
 		{60, 65, adminv1.State_STATE_FRESH, ""},
 	}
 	if len(got) != len(want) {
-		t.Fatalf("%d stretches: %v", len(got), got)
+		t.Fatalf("%d intervals: %v", len(got), got)
 	}
 	for i, w := range want {
 		s := got[i]
 		if !s.GetFrom().AsTime().Equal(at(w.from)) || !s.GetUntil().AsTime().Equal(at(w.until)) ||
 			s.GetState() != w.state || s.GetCause() != w.cause {
-			t.Errorf("stretch %d: %v, want %+v", i, s, w)
+			t.Errorf("interval %d: %v, want %+v", i, s, w)
 		}
 	}
 	// Each state that there is has a place.
@@ -47,17 +47,17 @@ func TestHistoryOfATable(t *testing.T) {
 	for state := range freshness.Paused + 1 {
 		all.note(at(5*int(state)), state, causes.Paused)
 	}
-	if got := all.stretches(); len(got) != 6 || got[5].GetState() != adminv1.State_STATE_PAUSED ||
+	if got := all.intervals(); len(got) != 6 || got[5].GetState() != adminv1.State_STATE_PAUSED ||
 		got[5].GetCause() != "paused" {
 		t.Errorf("all states: %v", got)
 	}
 	h.note(at(24*60), freshness.Late, causes.Append)
-	got = h.stretches()
+	got = h.intervals()
 	if first := got[0]; !first.GetFrom().AsTime().Equal(at(5)) || len(got) != 4 {
 		t.Errorf("a day later: %v", got)
 	}
 	h.note(at(10*24*60), freshness.Late, causes.Append)
-	if got = h.stretches(); len(got) != 1 {
+	if got = h.intervals(); len(got) != 1 {
 		t.Errorf("ten days later: %v", got)
 	}
 }

@@ -306,11 +306,11 @@ func (j *judged) worst() *seen {
 }
 
 // History is the states of a table in the last 24 hours, the oldest first.
-func (o *Overview) History(name string) []*adminv1.Stretch {
+func (o *Overview) History(name string) []*adminv1.StateInterval {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if t := o.tables[name]; t != nil {
-		return t.past.stretches()
+		return t.past.intervals()
 	}
 	return nil
 }

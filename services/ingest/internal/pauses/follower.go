@@ -34,16 +34,16 @@ type Follower struct {
 	begun  time.Time
 	failed error
 	// asked holds a token while somebody wants a read; read is closed, and replaced, after each.
-	asked, read chan struct{}
-	said        string
+	wanted, read chan struct{}
+	said         string
 }
 
 // channels makes what New would have made. The caller holds mu.
-func (f *Follower) channels() (asked, read chan struct{}) {
-	if f.asked == nil {
-		f.asked, f.read = make(chan struct{}, 1), make(chan struct{})
+func (f *Follower) channels() (wanted, read chan struct{}) {
+	if f.wanted == nil {
+		f.wanted, f.read = make(chan struct{}, 1), make(chan struct{})
 	}
-	return f.asked, f.read
+	return f.wanted, f.read
 }
 
 // Run reads until ctx ends.
@@ -51,7 +51,7 @@ func (f *Follower) Run(ctx context.Context) {
 	tick := time.NewTicker(Every)
 	defer tick.Stop()
 	f.mu.Lock()
-	asked, _ := f.channels()
+	wanted, _ := f.channels()
 	f.mu.Unlock()
 	for ctx.Err() == nil {
 		if !f.look(ctx) { // whoever asks again at once is to wait a little
@@ -61,7 +61,7 @@ func (f *Follower) Run(ctx context.Context) {
 			}
 		}
 		select {
-		case <-asked:
+		case <-wanted:
 		case <-tick.C:
 		case <-ctx.Done():
 		}
@@ -125,7 +125,7 @@ func (f *Follower) Fresh(ctx context.Context) (*Entries, error) {
 	since := time.Now()
 	for {
 		f.mu.Lock()
-		asked, read := f.channels()
+		wanted, read := f.channels()
 		entries, begun, failed := f.entries, f.begun, f.failed
 		f.mu.Unlock()
 		switch {
@@ -135,7 +135,7 @@ func (f *Follower) Fresh(ctx context.Context) (*Entries, error) {
 			return nil, failed
 		}
 		select {
-		case asked <- struct{}{}:
+		case wanted <- struct{}{}:
 		default:
 		}
 		select {

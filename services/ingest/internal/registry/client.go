@@ -237,7 +237,8 @@ func (c *Client) Versions(ctx context.Context, subject string) ([]int, error) {
 	return wait(ctx, c, "the versions of subject "+subject, 0,
 		func(ctx context.Context, node *sr.Client) ([]int, error) {
 			versions, err := node.SubjectVersions(ctx, subject)
-			if answer := (*sr.ResponseError)(nil); errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+			failure := (*sr.ResponseError)(nil)
+			if errors.As(err, &failure) && failure.StatusCode == http.StatusNotFound {
 				return nil, nil
 			}
 			slices.Sort(versions)

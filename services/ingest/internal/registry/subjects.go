@@ -16,8 +16,8 @@ func (c *Client) Subjects(ctx context.Context, id int) ([]string, error) {
 	what := fmt.Sprint("the subjects of schema id ", id)
 	return wait(ctx, c, what, 0, func(ctx context.Context, node *sr.Client) ([]string, error) {
 		versions, err := node.SchemaVersionsByID(ctx, id)
-		if answer := (*sr.ResponseError)(nil); errors.As(err, &answer) &&
-			(answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusMethodNotAllowed) {
+		if failure := (*sr.ResponseError)(nil); errors.As(err, &failure) &&
+			(failure.StatusCode == http.StatusNotFound || failure.StatusCode == http.StatusMethodNotAllowed) {
 			return nil, nil
 		}
 		var subjects []string

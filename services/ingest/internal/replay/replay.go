@@ -18,8 +18,8 @@ type Range struct {
 	To   int64 `json:"to"`
 }
 
-// Word is what is kept of a replay for each partition, as metadata of an offset commit of a group without members.
-type Word struct {
+// Entry is what is kept of a replay for each partition, as metadata of an offset commit of a group without members.
+type Entry struct {
 	Range
 
 	// Tables are where rows go, by the tables of the contracts.
@@ -32,14 +32,14 @@ type Word struct {
 }
 
 const (
-	// prefix tells words, and their version, from other metadata.
+	// prefix tells entries, and their version, from other metadata.
 	prefix = "waybill-replay-1 "
-	// most is how long a word may be, in bytes: brokers take 4096 unless that was changed.
+	// most is how long an entry may be, in bytes: brokers take 4096 unless that was changed.
 	most = 3800
 )
 
-// Encode is the word as metadata of an offset commit. The error is that it is too long for one.
-func (w *Word) Encode() (string, error) {
+// Encode is the entry as metadata of an offset commit. The error is that it is too long for one.
+func (w *Entry) Encode() (string, error) {
 	text, err := json.Marshal(w)
 	if err != nil {
 		return "", err
@@ -52,18 +52,18 @@ func (w *Word) Encode() (string, error) {
 }
 
 // Parse reads what Encode wrote.
-func Parse(text string) (*Word, error) {
+func Parse(text string) (*Entry, error) {
 	rest, ok := strings.CutPrefix(text, prefix)
 	if !ok {
 		return nil, fmt.Errorf("does not begin with %q", prefix)
 	}
-	w := &Word{}
+	w := &Entry{}
 	if err := json.Unmarshal([]byte(rest), w); err != nil {
 		return nil, fmt.Errorf("what follows %q: %w", prefix, err)
 	}
 	return w, nil
 }
 
-// KeptFor is how long a word counts: one day less than brokers keep it, and with it what the replay's lanes have
+// KeptFor is how long an entry counts: one day less than brokers keep it, and with it what the replay's lanes have
 // committed. A replay whose commits are forgotten must not go on as if it had none.
 const KeptFor = 6 * 24 * time.Hour

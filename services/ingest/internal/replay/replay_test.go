@@ -204,9 +204,9 @@ func TestLetters(t *testing.T) {
 	}
 }
 
-func TestWords(t *testing.T) {
+func TestEntries(t *testing.T) {
 	at := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	w := &Word{Range: Range{5, 9}, Tables: map[string]string{"a": "b"}, Begun: at, Kept: at.Add(time.Hour)}
+	w := &Entry{Range: Range{5, 9}, Tables: map[string]string{"a": "b"}, Begun: at, Kept: at.Add(time.Hour)}
 	text, err := w.Encode()
 	if err != nil {
 		t.Fatal(err)

@@ -23,11 +23,11 @@ type ends struct {
 	mu     sync.Mutex
 	claims map[*claim]struct{}
 	// asked are the brokers that have not answered yet.
-	asked map[int32]bool
+	pending map[int32]bool
 }
 
 func newEnds(s *Source) *ends {
-	return &ends{source: s, claims: make(map[*claim]struct{}), asked: make(map[int32]bool)}
+	return &ends{source: s, claims: make(map[*claim]struct{}), pending: make(map[int32]bool)}
 }
 
 func (e *ends) add(c *claim) {
@@ -77,8 +77,8 @@ func (e *ends) round(ctx context.Context) {
 	}
 	for id, claims := range byBroker {
 		e.mu.Lock()
-		busy := e.asked[id]
-		e.asked[id] = true
+		busy := e.pending[id]
+		e.pending[id] = true
 		e.mu.Unlock()
 		if busy {
 			continue
@@ -86,7 +86,7 @@ func (e *ends) round(ctx context.Context) {
 		e.source.calls.Go(func() {
 			e.ask(brokers[id], claims)
 			e.mu.Lock()
-			delete(e.asked, id)
+			delete(e.pending, id)
 			e.mu.Unlock()
 		})
 	}

@@ -266,12 +266,12 @@ func TestUnsentCommitIsNoDoubt(t *testing.T) {
 		t.Errorf("the next: %v", err)
 	}
 	l.cut()
-	o.answered.Store(time.Now().Add(-2 * idle).UnixNano())
+	o.responded.Store(time.Now().Add(-2 * idle).UnixNano())
 	if err := commit(4); err != nil {
 		t.Errorf("on a connection that rested: %v", err)
 	}
 	c.Close()
-	o.answered.Store(0)
+	o.responded.Store(0)
 	for range 2 {
 		if err := commit(5); err == nil || errors.Is(err, errDoubtful) {
 			t.Errorf("with no broker: %v, want no doubt", err)

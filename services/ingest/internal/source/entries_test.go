@@ -17,7 +17,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
 )
 
-// What one member keeps, others read, and the newest word of a partition counts; the group's own commits are another
+// What one member keeps, others read, and the newest entry of a partition counts; the group's own commits are another
 // matter.
 func TestEntriesAreSeenByOthers(t *testing.T) {
 	cluster := newCluster(t, kfake.SeedTopics(3, testTopic))
@@ -51,15 +51,15 @@ func TestEntriesAreSeenByOthers(t *testing.T) {
 func TestEntriesTellPositions(t *testing.T) {
 	cluster := newCluster(t, kfake.SeedTopics(2, testTopic))
 	config := testConfig(cluster.ListenAddrs()...)
-	words := NewEntries(config)
-	defer words.Close()
+	entries := NewEntries(config)
+	defer entries.Close()
 	at := pauses.Lane{Topic: testTopic, Partition: 1}
 	tells := func(end, committed int64) {
 		t.Helper()
-		if got, err := words.End(t.Context(), at); err != nil || got != end {
+		if got, err := entries.End(t.Context(), at); err != nil || got != end {
 			t.Errorf("it ends at %d, %v; want %d", got, err, end)
 		}
-		if got, err := words.Committed(t.Context(), at); err != nil || got != committed {
+		if got, err := entries.Committed(t.Context(), at); err != nil || got != committed {
 			t.Errorf("%d is committed, %v; want %d", got, err, committed)
 		}
 	}
@@ -83,11 +83,11 @@ func TestEntriesTellPositions(t *testing.T) {
 		t.Fatal(err)
 	}
 	tells(3, 2)
-	words.Close()
-	if _, err := words.End(t.Context(), at); err == nil {
+	entries.Close()
+	if _, err := entries.End(t.Context(), at); err == nil {
 		t.Error("tells an end when it is closed")
 	}
-	if _, err := words.Committed(t.Context(), at); err == nil {
+	if _, err := entries.Committed(t.Context(), at); err == nil {
 		t.Error("tells what is committed when it is closed")
 	}
 }
@@ -107,28 +107,28 @@ func TestEntriesThatMayNotBeRead(t *testing.T) {
 		}
 		return response, nil, true
 	})
-	words := NewEntries(testConfig(cluster.ListenAddrs()...))
-	defer words.Close()
-	if _, err := words.Read(t.Context()); !errors.Is(err, pauses.ErrRefused) {
+	entries := NewEntries(testConfig(cluster.ListenAddrs()...))
+	defer entries.Close()
+	if _, err := entries.Read(t.Context()); !errors.Is(err, pauses.ErrRefused) {
 		t.Errorf("%v", err)
 	}
 }
 
 // A client that is closed says so, and connects no more.
 func TestEntriesThatAreClosed(t *testing.T) {
-	words := NewEntries(testConfig("127.0.0.1:1"))
-	words.Close()
-	if _, err := words.Read(t.Context()); err == nil {
+	entries := NewEntries(testConfig("127.0.0.1:1"))
+	entries.Close()
+	if _, err := entries.Read(t.Context()); err == nil {
 		t.Error("reads")
 	}
-	if err := words.Write(t.Context(), nil); err == nil {
+	if err := entries.Write(t.Context(), nil); err == nil {
 		t.Error("writes")
 	}
 }
 
-// check warns where the group of the words may not be written, which is no fault of the lanes; and says nothing of it
+// check warns where the group of the entries may not be written, which is no fault of the lanes; and says nothing of it
 // otherwise.
-func TestCheckLooksAtTheGroupOfWords(t *testing.T) {
+func TestCheckLooksAtTheGroupOfEntries(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		code   int16

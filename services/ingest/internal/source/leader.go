@@ -219,9 +219,9 @@ func (l *leaders) epochEnd(ctx context.Context, tp topicPartition, topic sarama.
 	err := l.ask(ctx, tp, topic, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
 		request, one := kmsg.NewPtrOffsetForLeaderEpochRequest(), kmsg.NewOffsetForLeaderEpochRequestTopic()
 		request.Version, request.ReplicaID = 3, -1
-		asked := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
-		asked.Partition, asked.CurrentLeaderEpoch, asked.LeaderEpoch = tp.partition, leader.epoch, epoch
-		one.Topic, one.Partitions = tp.topic, append(one.Partitions, asked)
+		partition := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
+		partition.Partition, partition.CurrentLeaderEpoch, partition.LeaderEpoch = tp.partition, leader.epoch, epoch
+		one.Topic, one.Partitions = tp.topic, append(one.Partitions, partition)
 		request.Topics = append(request.Topics, one)
 		response, err := c.Do(ctx, request, 4)
 		if err != nil {

@@ -42,7 +42,7 @@ type directory struct {
 
 // topicView is a topic as of a request.
 type topicView struct {
-	asked      time.Time
+	requested  time.Time
 	rests      time.Time // until then
 	id         sarama.Uuid
 	brokers    map[int32]string
@@ -51,9 +51,9 @@ type topicView struct {
 
 // lookup is a request under way. When done is closed asked says when it was sent, and err is set.
 type lookup struct {
-	asked time.Time
-	done  chan struct{}
-	err   error
+	requested time.Time
+	done      chan struct{}
+	err       error
 }
 
 // A topic rests for restTimes what the last lookup took, and mostRest at most. A lookup of thousands of partitions
@@ -89,7 +89,7 @@ func (d *directory) leader(ctx context.Context, tp topicPartition, since time.Ti
 func (d *directory) topic(ctx context.Context, name string, since time.Time) (*topicView, error) {
 	for {
 		d.mu.Lock()
-		if v := d.topics[name]; v != nil && !v.asked.Before(since) {
+		if v := d.topics[name]; v != nil && !v.requested.Before(since) {
 			d.mu.Unlock()
 			return v, nil
 		}
@@ -109,7 +109,7 @@ func (d *directory) topic(ctx context.Context, name string, since time.Time) (*t
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
-		if l.err != nil && !l.asked.Before(since) {
+		if l.err != nil && !l.requested.Before(since) {
 			return nil, l.err
 		}
 	}
@@ -118,14 +118,14 @@ func (d *directory) topic(ctx context.Context, name string, since time.Time) (*t
 // look makes a lookup's request after a rest.
 func (d *directory) look(name string, l *lookup, rest time.Duration) {
 	time.Sleep(rest)
-	l.asked = time.Now()
+	l.requested = time.Now()
 	v, err := d.request(name)
-	answered := time.Now()
+	received := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if l.err = err; err == nil {
-		v.asked = l.asked
-		v.rests = answered.Add(min(restTimes*answered.Sub(l.asked), mostRest))
+		v.requested = l.requested
+		v.rests = received.Add(min(restTimes*received.Sub(l.requested), mostRest))
 		d.topics[name] = v
 	}
 	delete(d.lookups, name)

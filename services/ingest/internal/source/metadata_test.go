@@ -43,8 +43,8 @@ func TestLookupsRest(t *testing.T) {
 				if v, err = d.topic(t.Context(), testTopic, since); err != nil {
 					break
 				}
-				if v.asked.Before(since) {
-					t.Errorf("asked for %v before it was wanted", since.Sub(v.asked))
+				if v.requested.Before(since) {
+					t.Errorf("asked for %v before it was wanted", since.Sub(v.requested))
 				}
 			}
 			errs <- err

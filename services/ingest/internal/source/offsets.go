@@ -31,7 +31,7 @@ type offsets struct {
 	// lost says that the last request did not come back, so the coordinator is to be looked up again.
 	lost atomic.Bool
 	// answered is when the coordinator last answered, in nanoseconds since 1970.
-	answered atomic.Int64
+	responded atomic.Int64
 }
 
 // idle is how long a connection may rest and be used again. Brokers (connections.max.idle.ms, 10 minutes), proxies and
@@ -77,19 +77,19 @@ func (o *offsets) commit(m member, pairs map[topicPartition]*handed) map[topicPa
 	}
 	moved := false
 	for tp := range pairs {
-		answer := err
+		failed := err
 		if err == nil {
 			code, ok := resp.Errors[tp.topic][tp.partition]
 			switch {
 			case !ok:
-				answer = sarama.ErrIncompleteResponse
+				failed = sarama.ErrIncompleteResponse
 			case code != sarama.ErrNoError:
-				answer = code
+				failed = code
 			}
 		}
-		if answer != nil {
-			errs[tp] = judge(answer)
-			moved = moved || coordinatorMoved(answer)
+		if failed != nil {
+			errs[tp] = judge(failed)
+			moved = moved || coordinatorMoved(failed)
 		}
 	}
 	if moved {
@@ -161,7 +161,7 @@ func ask[R any](o *offsets, send func(*sarama.Broker) (R, error)) (R, error) {
 		o.lost.Store(true)
 		return none, unsentError{err}
 	}
-	if time.Since(time.Unix(0, o.answered.Load())) > idle {
+	if time.Since(time.Unix(0, o.responded.Load())) > idle {
 		_ = b.Close()
 	}
 	// An open broker answers ErrAlreadyConnected; a dropped one dials again. Connected waits for that.
@@ -185,7 +185,7 @@ func ask[R any](o *offsets, send func(*sarama.Broker) (R, error)) (R, error) {
 		}
 		return none, err
 	}
-	o.answered.Store(time.Now().UnixNano())
+	o.responded.Store(time.Now().UnixNano())
 	return resp, nil
 }
 

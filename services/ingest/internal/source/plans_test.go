@@ -16,15 +16,15 @@ func TestPlansAreFound(t *testing.T) {
 	cluster := newCluster(t, kfake.SeedTopics(2, testTopic))
 	config := testConfig(cluster.ListenAddrs()...)
 	at := pauses.Lane{Topic: testTopic, Partition: 1}
-	for group, word := range map[string]string{
+	for group, entry := range map[string]string{
 		"g-replay-a-plan": "a's", "g-replay-a": "a checkpoint", "g-replay-b-plan": "b's", "h-replay-c-plan": "c's",
 		"g-plan": "none", "g-replay-d": "no plan",
 	} {
-		words := NewPlan(config, group)
-		if err := words.Write(t.Context(), map[pauses.Lane]string{at: word}); err != nil {
+		entries := NewPlan(config, group)
+		if err := entries.Write(t.Context(), map[pauses.Lane]string{at: entry}); err != nil {
 			t.Fatal(err)
 		}
-		words.Close()
+		entries.Close()
 	}
 	member, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ConsumerGroup("g-replay-b"),
 		kgo.ConsumeTopics(testTopic))
@@ -32,10 +32,10 @@ func TestPlansAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer member.Close()
-	words := NewEntries(config)
-	defer words.Close()
+	entries := NewEntries(config)
+	defer entries.Close()
 	eventually(t, "the plans", func() bool {
-		plans, err := words.Plans(t.Context(), testTopic, "g-replay-", "-plan", 10)
+		plans, err := entries.Plans(t.Context(), testTopic, "g-replay-", "-plan", 10)
 		if err != nil || len(plans) != 2 {
 			t.Fatalf("%v, %v", plans, err)
 		}
@@ -46,7 +46,7 @@ func TestPlansAreFound(t *testing.T) {
 		}
 		return slices.Equal(b.Hosts, []string{"127.0.0.1"})
 	})
-	if plans, err := words.Plans(t.Context(), testTopic, "g-replay-", "-plan", 1); err != nil || len(plans) != 1 {
+	if plans, err := entries.Plans(t.Context(), testTopic, "g-replay-", "-plan", 1); err != nil || len(plans) != 1 {
 		t.Errorf("one at most: %v, %v", plans, err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 // Kafka's operations.
 type Operations int32
 
-// untold is what brokers say that do not tell.
-const untold Operations = math.MinInt32
+// unknownOperations is what brokers say that do not tell.
+const unknownOperations Operations = math.MinInt32
 
 // Operations by the number of their bit (org.apache.kafka.common.acl.AclOperation).
 var operationBits = map[string]uint{"READ": 3, "WRITE": 4, "DESCRIBE": 8}
@@ -23,7 +23,7 @@ var operationBits = map[string]uint{"READ": 3, "WRITE": 4, "DESCRIBE": 8}
 // Lacks names those of some operations that are missing, as one says it: "READ and WRITE". It is empty when none is, or
 // nothing is told.
 func (o Operations) Lacks(names ...string) string {
-	if o == untold {
+	if o == unknownOperations {
 		return ""
 	}
 	var missing []string
@@ -49,25 +49,25 @@ func AnyBroker(client sarama.Client) (*sarama.Broker, error) {
 func TopicRights(client sarama.Client, topic string) (Operations, error) {
 	b, err := AnyBroker(client)
 	if err != nil {
-		return untold, err
+		return unknownOperations, err
 	}
 	request := sarama.NewMetadataRequest(client.Config().Version, []string{topic})
 	request.IncludeTopicAuthorizedOperations = request.Version >= 8
 	response, err := b.GetMetadata(request)
 	if err != nil {
 		_ = b.Close()
-		return untold, err
+		return unknownOperations, err
 	}
 	for _, t := range response.Topics {
 		switch {
 		case t.Name != topic:
 		case t.Err != sarama.ErrNoError && t.Err != sarama.ErrLeaderNotAvailable:
-			return untold, t.Err
+			return unknownOperations, t.Err
 		case request.IncludeTopicAuthorizedOperations:
 			return Operations(t.TopicAuthorizedOperations), nil
 		}
 	}
-	return untold, nil
+	return unknownOperations, nil
 }
 
 // groupView is what a coordinator says of a group.
@@ -85,7 +85,7 @@ func (o *offsets) rights() (Operations, error) {
 		})
 	})
 	if err != nil {
-		return untold, err
+		return unknownOperations, err
 	}
 	for _, g := range response.Groups {
 		switch {
@@ -94,17 +94,17 @@ func (o *offsets) rights() (Operations, error) {
 			if coordinatorMoved(g.Err) {
 				o.lost.Store(true)
 			}
-			return untold, g.Err
+			return unknownOperations, g.Err
 		default:
 			return Operations(g.AuthorizedOperations), nil
 		}
 	}
-	return untold, nil
+	return unknownOperations, nil
 }
 
 // viewGroup asks the coordinator about the group. An ingest is recognized by its client id.
 func (s *Source) viewGroup() (groupView, error) {
-	view := groupView{rights: untold}
+	view := groupView{rights: unknownOperations}
 	response, err := ask(s.offsets, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, error) {
 		return b.DescribeGroups(&sarama.DescribeGroupsRequest{
 			Version: 5, Groups: []string{s.offsets.group},

@@ -230,8 +230,8 @@ func topicConfig(client sarama.Client, topic string, keys ...string) (map[string
 	if err != nil {
 		return nil, err
 	}
-	asked := []*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic, ConfigNames: keys}}
-	results, err := admin.DescribeConfigs(asked, sarama.DescribeConfigsOptions{})
+	resources := []*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic, ConfigNames: keys}}
+	results, err := admin.DescribeConfigs(resources, sarama.DescribeConfigsOptions{})
 	if err != nil {
 		return nil, err
 	}

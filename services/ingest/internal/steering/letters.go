@@ -18,7 +18,7 @@ type Letters interface {
 	// Replay does so, and tells how far it is as it goes. What it returns is the end. Errors are statuses, or that of
 	// ctx: what was produced until then is marked, and is not produced again.
 	Replay(
-		ctx context.Context, r *adminv1.ReplayDeadLettersRequest, told func(*adminv1.ReplayDeadLettersResponse),
+		ctx context.Context, r *adminv1.ReplayDeadLettersRequest, progress func(*adminv1.ReplayDeadLettersResponse),
 	) (*adminv1.ReplayDeadLettersResponse, error)
 }
 
@@ -52,7 +52,7 @@ func (s *Server) ReplayDeadLetters(
 		out := lettersOf(o.now())
 		out.Result = &adminv1.Result{
 			RequestId: name, Repeated: true, Summary: "dead letters: " + share(o.now()),
-			Answers: []*adminv1.Answer{s.View.Self},
+			Responses: []*adminv1.ProcessResponse{s.View.Self},
 		}
 		return stream.Send(out)
 	}
@@ -78,7 +78,7 @@ func (s *Server) ReplayDeadLetters(
 			return err
 		}
 		return stream.Send(&adminv1.ReplayDeadLettersResponse{Result: &adminv1.Result{
-			RequestId: name, Earlier: earlier, Answers: []*adminv1.Answer{s.View.Self}, Changed: true,
+			RequestId: name, Earlier: earlier, Responses: []*adminv1.ProcessResponse{s.View.Self}, Changed: true,
 			Summary: "dead letters are being replayed by " + s.View.Self.GetProcess() + ", as " + name,
 		}})
 	}
@@ -91,9 +91,9 @@ func (s *Server) ReplayDeadLetters(
 		would = "would be replayed"
 	}
 	out.Result = &adminv1.Result{
-		RequestId: act.GetRequestId(), Earlier: earlier, Answers: []*adminv1.Answer{s.View.Self},
+		RequestId: act.GetRequestId(), Earlier: earlier, Responses: []*adminv1.ProcessResponse{s.View.Self},
 		Changed: !act.GetValidateOnly() && out.GetProduced() > 0,
-		Summary: fmt.Sprintf("%d records %s, %d were before, %d letters are skipped", out.GetProduced(), would,
+		Summary: fmt.Sprintf("%s %s, %d were before, %d letters are skipped", records(out.GetProduced()), would,
 			out.GetAlready(), out.GetSelected()-out.GetProduced()-out.GetAlready()),
 	}
 	return stream.Send(out)

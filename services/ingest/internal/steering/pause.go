@@ -81,7 +81,7 @@ func (s *Server) Pause(ctx context.Context, r *adminv1.PauseRequest) (*adminv1.P
 			return nil, err
 		}
 		out.Result.Changed = true
-		out.Result.Answers = s.tell(ctx)
+		out.Result.Responses = s.tell(ctx)
 		s.event(ctx, "pause", act, t, "until", entry.Until, "lanes", len(t.lanes))
 		return out, nil
 	})
@@ -125,7 +125,7 @@ func (s *Server) Resume(ctx context.Context, r *adminv1.ResumeRequest) (*adminv1
 			return nil, err
 		}
 		out.Result.Changed, out.Result.Summary = true, fmt.Sprintf("%s resumed (%d lanes)", t.name, len(out.GetLanes()))
-		out.Result.Answers = s.tell(ctx)
+		out.Result.Responses = s.tell(ctx)
 		s.event(ctx, "resume", act, t, "lanes", len(out.GetLanes()))
 		return out, nil
 	})
@@ -139,9 +139,9 @@ func (s *Server) ListPauses(
 	if err != nil {
 		return nil, err
 	}
-	out := &adminv1.ListPausesResponse{Answers: []*adminv1.Answer{s.View.Self}}
+	out := &adminv1.ListPausesResponse{Responses: []*adminv1.ProcessResponse{s.View.Self}}
 	if !r.GetLocal() {
-		out.Answers = s.tell(ctx)
+		out.Responses = s.tell(ctx)
 	}
 	now := time.Now()
 	for _, l := range entries.Paused(now) {
@@ -192,15 +192,15 @@ func (s *Server) keep(ctx context.Context, lanes []pauses.Lane, entry pauses.Ent
 }
 
 // tell has the other ingests read what is kept, which they do every few seconds anyway.
-func (s *Server) tell(ctx context.Context) []*adminv1.Answer {
+func (s *Server) tell(ctx context.Context) []*adminv1.ProcessResponse {
 	if s.View.Ingests == nil {
-		return []*adminv1.Answer{s.View.Self}
+		return []*adminv1.ProcessResponse{s.View.Self}
 	}
-	_, answers := fleetview.Ask(ctx, s.View, s.View.Ingests(ctx),
+	_, responses := fleetview.Ask(ctx, s.View, s.View.Ingests(ctx),
 		func(ctx context.Context, p fleetview.Peer) (*adminv1.ListPausesResponse, error) {
 			return p.Steering.ListPauses(ctx, &adminv1.ListPausesRequest{Local: true})
 		})
-	return answers
+	return responses
 }
 
 func shown(l pauses.Lane, w pauses.Entry) *adminv1.PausedLane {

@@ -58,7 +58,7 @@ func (s *Server) MoveLane(ctx context.Context, r *adminv1.MoveLaneRequest) (*adm
 			return nil, status.Error(codes.FailedPrecondition, err.Error())
 		}
 		out := &adminv1.MoveLaneResponse{From: from, To: to, Result: &adminv1.Result{
-			RequestId: act.GetRequestId(), Earlier: earlier, Answers: []*adminv1.Answer{s.View.Self},
+			RequestId: act.GetRequestId(), Earlier: earlier, Responses: []*adminv1.ProcessResponse{s.View.Self},
 		}}
 		switch {
 		case !moves:
@@ -125,8 +125,8 @@ func (s *Server) Spread(ctx context.Context, r *adminv1.SpreadRequest) (*adminv1
 		return nil, err
 	}
 	return steering.Once(ctx, &s.book, act, r, func() (*adminv1.SpreadResponse, error) {
-		self := []*adminv1.Answer{s.View.Self}
-		out := &adminv1.SpreadResponse{Result: &adminv1.Result{RequestId: act.GetRequestId(), Answers: self}}
+		self := []*adminv1.ProcessResponse{s.View.Self}
+		out := &adminv1.SpreadResponse{Result: &adminv1.Result{RequestId: act.GetRequestId(), Responses: self}}
 		if s.fromUs(act) { // it has done so
 			return out, nil
 		}
@@ -146,14 +146,14 @@ func (s *Server) Spread(ctx context.Context, r *adminv1.SpreadRequest) (*adminv1
 					return c.Spread(ctx, on)
 				}) {
 				if p.err != nil {
-					out.Result.Answers = append(out.Result.Answers, &adminv1.Answer{
+					out.Result.Responses = append(out.Result.Responses, &adminv1.ProcessResponse{
 						Process: p.peer.Address, Address: p.peer.Address, Error: status.Convert(p.err).Message(),
 					})
 					continue
 				}
-				for _, a := range p.r.GetResult().GetAnswers() {
+				for _, a := range p.r.GetResult().GetResponses() {
 					if a.GetInstance() != s.View.Self.GetInstance() {
-						out.Result.Answers = append(out.Result.Answers, a)
+						out.Result.Responses = append(out.Result.Responses, a)
 					}
 				}
 				out.Plans = append(out.Plans, p.r.GetPlans()...)

@@ -72,7 +72,7 @@ func (s *Server) ReloadContracts(
 			Changes: own.Changes, Digest: own.Digest, Lanes: int32(own.Lanes), //nolint:gosec // partitions
 			Result: &adminv1.Result{
 				RequestId: act.GetRequestId(), Earlier: s.earlier(ctx, act, nil),
-				Answers: []*adminv1.Answer{s.View.Self},
+				Responses: []*adminv1.ProcessResponse{s.View.Self},
 			},
 		}
 		if err := all.compile(ctx, out); err != nil {
@@ -198,7 +198,7 @@ func (r *reload) compile(ctx context.Context, out *adminv1.ReloadContractsRespon
 		if len(out.GetChanges()) == 0 {
 			out.Changes = said.r.GetChanges() // a reload that was interrupted left it behind
 		}
-		out.Result.Answers = append(out.Result.Answers, &adminv1.Answer{Address: said.peer.Address})
+		out.Result.Responses = append(out.Result.Responses, &adminv1.ProcessResponse{Address: said.peer.Address})
 	}
 	return nil
 }
@@ -272,6 +272,13 @@ func inWords(out *adminv1.ReloadContractsResponse) string {
 		return fmt.Sprintf("%d contracts", n)
 	}
 	return "contract " + out.GetChanges()[0].GetContract()
+}
+
+func records(n int64) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%d records", n)
 }
 
 func lanes(n int32) string {

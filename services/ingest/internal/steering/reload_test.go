@@ -83,7 +83,7 @@ func fleet(all ...*reloads) (first *Server, log *logtest.Log) {
 	for i, r := range all {
 		name := string(rune('a' + i))
 		s := &Server{Reloads: r, Log: slog.New(slog.DiscardHandler), View: &fleetview.View{
-			Events: ring, Self: &adminv1.Answer{Process: name, Instance: name},
+			Events: ring, Self: &adminv1.ProcessResponse{Process: name, Instance: name},
 		}}
 		s.View.Ingests = func(context.Context) []fleetview.Peer {
 			var peers []fleetview.Peer

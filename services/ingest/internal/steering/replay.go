@@ -28,7 +28,7 @@ type Replay interface {
 	Shown() *adminv1.Replay
 	// Run does it, and tells how far it is: settled, total, rows, faults, left and waits. The error is why not all is
 	// done.
-	Run(ctx context.Context, told func(*adminv1.Replay)) error
+	Run(ctx context.Context, progress func(*adminv1.Replay)) error
 	// Close ends it.
 	Close()
 }
@@ -61,7 +61,8 @@ func (s *Server) Replay(ctx context.Context, r *adminv1.ReplayRequest) (*adminv1
 		shown.By, shown.Reason = steering.Actor(ctx, act), act.GetReason()
 		shown.Process = s.View.Self.GetProcess()
 		out := &adminv1.ReplayResponse{Replay: shown, Result: &adminv1.Result{
-			RequestId: act.GetRequestId(), Earlier: s.earlier(ctx, act, t), Answers: []*adminv1.Answer{s.View.Self},
+			RequestId: act.GetRequestId(), Earlier: s.earlier(ctx, act, t),
+			Responses: []*adminv1.ProcessResponse{s.View.Self},
 		}}
 		if act.GetValidateOnly() {
 			replay.Close()
@@ -170,7 +171,7 @@ func (s *Server) stopElsewhere(
 		switch {
 		case o.GetState() != fleetview.Running:
 			return &adminv1.StopReplayResponse{Replay: o, Result: &adminv1.Result{
-				RequestId: act.GetRequestId(), Answers: all.GetAnswers(),
+				RequestId: act.GetRequestId(), Responses: all.GetResponses(),
 				Summary: fmt.Sprintf("replay %s is %s already: %s", name, o.GetState(), share(o)),
 			}}, nil
 		case o.GetProcess() == "":
@@ -195,7 +196,8 @@ func (s *Server) stop(ctx context.Context, act *adminv1.Act, o *job) (*adminv1.S
 	name := "replay " + was.GetName()
 	t := &target{name: name, topics: was.GetTopics()}
 	out := &adminv1.StopReplayResponse{Replay: was, Result: &adminv1.Result{
-		RequestId: act.GetRequestId(), Answers: []*adminv1.Answer{s.View.Self}, Earlier: s.earlier(ctx, act, t),
+		RequestId: act.GetRequestId(), Earlier: s.earlier(ctx, act, t),
+		Responses: []*adminv1.ProcessResponse{s.View.Self},
 	}}
 	switch {
 	case was.GetState() != fleetview.Running:

@@ -49,11 +49,11 @@ func (r *slowReplay) Shown() *adminv1.Replay {
 	}
 }
 
-func (r *slowReplay) Run(ctx context.Context, told func(*adminv1.Replay)) error {
+func (r *slowReplay) Run(ctx context.Context, progress func(*adminv1.Replay)) error {
 	for n := range r.total {
 		select {
 		case <-time.After(time.Second):
-			told(&adminv1.Replay{Settled: n + 1, Total: r.total, Rows: n + 1})
+			progress(&adminv1.Replay{Settled: n + 1, Total: r.total, Rows: n + 1})
 		case <-ctx.Done():
 			return errors.New("not finished")
 		}
@@ -65,7 +65,7 @@ func (r *slowReplay) Run(ctx context.Context, told func(*adminv1.Replay)) error 
 type slowLetters struct{}
 
 func (slowLetters) Replay(
-	ctx context.Context, _ *adminv1.ReplayDeadLettersRequest, told func(*adminv1.ReplayDeadLettersResponse),
+	ctx context.Context, _ *adminv1.ReplayDeadLettersRequest, progress func(*adminv1.ReplayDeadLettersResponse),
 ) (*adminv1.ReplayDeadLettersResponse, error) {
 	now := &adminv1.ReplayDeadLettersResponse{}
 	for range 100 {
@@ -75,7 +75,7 @@ func (slowLetters) Replay(
 			return nil, status.FromContextError(ctx.Err()).Err()
 		}
 		now.Selected, now.Produced = now.GetSelected()+1, now.GetProduced()+1
-		told(now)
+		progress(now)
 	}
 	return now, nil
 }
@@ -102,7 +102,7 @@ func replaying(ctx context.Context, of *replayer) (one, other *Server, ended fun
 		s := (&Server{
 			Log: slog.New(slog.DiscardHandler), Contracts: topics{"orders"}, Replayer: of, Letters: slowLetters{},
 			View: &fleetview.View{
-				Events: events.New("ingest", 0), Self: &adminv1.Answer{Process: name, Instance: name},
+				Events: events.New("ingest", 0), Self: &adminv1.ProcessResponse{Process: name, Instance: name},
 			},
 		}).Ready()
 		s.View.Replays.Own = s.Replays

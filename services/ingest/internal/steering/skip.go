@@ -85,7 +85,7 @@ func (s *Server) skip(
 	at := l.Status()
 	end := at.Position + at.Lag
 	out := &adminv1.SkipRecordResponse{Position: at.Position, Result: &adminv1.Result{
-		RequestId: act.GetRequestId(), Answers: []*adminv1.Answer{s.View.Self},
+		RequestId: act.GetRequestId(), Responses: []*adminv1.ProcessResponse{s.View.Self},
 	}}
 	settled := func() error {
 		return status.Errorf(codes.FailedPrecondition, "%s is settled already (the position is %d), and nothing can "+

@@ -60,7 +60,9 @@ func (p *partition) skip(t *testing.T, offset int64) (*adminv1.SkipRecordRespons
 	t.Helper()
 	s := &Server{
 		Contracts: topics{"orders"}, Lanes: p, Positions: p, Log: slog.New(slog.DiscardHandler),
-		View: &fleetview.View{Events: events.New("ingest", 0), Self: &adminv1.Answer{Process: "a", Instance: "a"}},
+		View: &fleetview.View{
+			Events: events.New("ingest", 0), Self: &adminv1.ProcessResponse{Process: "a", Instance: "a"},
+		},
 	}
 	return s.SkipRecord(t.Context(), &adminv1.SkipRecordRequest{
 		Act: &adminv1.Act{Reason: "a test"}, Topic: "orders", Partition: 3, Offset: offset,

@@ -48,7 +48,7 @@ type Server struct {
 	Positions Positions
 	// Pauses are those that hold, and Keep keeps others.
 	Pauses *pauses.Follower
-	Keep   func(ctx context.Context, words map[pauses.Lane]string) error
+	Keep   func(ctx context.Context, entries map[pauses.Lane]string) error
 	// Writers are where lanes are placed.
 	Writers *writers.Fleet
 	// Reloads reads contracts again, and Lanes are those of this ingest.

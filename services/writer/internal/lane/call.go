@@ -172,6 +172,9 @@ func (l *lane) release() {
 		l.service.Budget.leave(l.place)
 		l.last(l.request.Free)
 	}
+	if l.carried != nil {
+		l.last(l.carried)
+	}
 	l.forgo()
 	l.service.Budget.served(l)
 	l.service.Budget.release(l.charged)

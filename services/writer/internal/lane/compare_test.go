@@ -99,6 +99,21 @@ func TestDiffGivenUp(t *testing.T) {
 	}
 }
 
+// A caller that gives up while its tables are compared is told that as well, whatever the comparison makes of it.
+func TestDiffGivenUpUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		c := &comparer{}
+		_, err := (&Tables{Comparer: c}).Diff(ctx, &lanev1.DiffRequest{Routes: []*lanev1.Route{{
+			Table: "slow", Row: &lanev1.Route_Message{Message: "m"},
+		}}})
+		if status.Code(err) != codes.Canceled || c.requests.Load() != 1 {
+			t.Errorf("got %v, %d were asked", err, c.requests.Load())
+		}
+	})
+}
+
 // waiting is a comparer that answers when it is let.
 type waiting struct {
 	requests chan struct{}

@@ -120,6 +120,9 @@ func (l *lane) takeDurable(barrier uint64) error {
 	l.durable = l.awaited
 	if l.phase == awaitsDurable {
 		l.enter(streaming)
+		if l.service.Carries != nil {
+			l.carried = l.service.Carries(l.ctx)
+		}
 		l.rest.Reset(l.service.Limits.RestAfter)
 	}
 	l.resume()

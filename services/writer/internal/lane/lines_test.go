@@ -36,6 +36,9 @@ func TestLanesOfAHostHaveTheirShareOfTheLog(t *testing.T) {
 		for i := range hostile {
 			ends(1, i)
 		}
+		if n := log.Count("others_since_last"); n != 0 {
+			t.Errorf("%d lines count others, and there were none", n)
+		}
 		lines := log.Count("lane ended")
 		if lines < 100 || lines > hostile/2 {
 			t.Errorf("%d lines of %d", lines, hostile)

@@ -86,6 +86,9 @@ func (b *board) stuck() (held int64, waited time.Duration) {
 const (
 	// relievesEvery is how long the end of some lanes has to show before others are ended.
 	relievesEvery = 50 * time.Millisecond
+	// collectsEvery is how long at least lies between two collections for calls that have not been opened. Those that
+	// end meanwhile may end for memory that is garbage by now; they come again.
+	collectsEvery = time.Second
 	// opensWithin is how long a call may be without an Open while memory is short.
 	opensWithin = 100 * time.Millisecond
 	// laneShare is what an open lane may have in memory beside the rest: what its messages take more than their rows,
@@ -119,11 +122,18 @@ func (s *Service) Relieve(ctx context.Context) {
 // lighten ends those calls whose turn it is, if there is too much in memory; false when it ended none.
 func (s *Service) lighten() bool {
 	received := s.Received
-	if !received.Over() && !(received.Early() && len(s.silent()) > 0) {
+	silent := len(s.silent()) > 0
+	if !received.Over() && !(received.Early() && silent) {
 		return false
 	}
-	// What calls that have ended left unread counts until it is collected.
+	// What calls that have ended left unread counts until it is collected. That stops everybody a little, so it is not
+	// done each time that strangers want memory, only before a lane would end for it.
+	if silent && time.Since(s.collected) < collectsEvery {
+		s.shedSilent()
+		return true
+	}
 	runtime.GC()
+	s.collected = time.Now()
 	switch {
 	case received.Over():
 		return s.shed()

@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -233,6 +234,62 @@ func TestCallsWithoutOpenHaveNoMoreThanTheBudget(t *testing.T) {
 		s.Budget.release(budget / 2)
 		if received.Early() {
 			t.Error("memory is short though nothing is out")
+		}
+		cancel()
+		<-over
+	})
+}
+
+// Calls without an Open that want memory again and again, as often as they are ended, have it collected once a second:
+// what stops every lane for a moment is not theirs to ask for.
+func TestCallsWithoutOpenDoNotHaveMemoryCollected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const budget = 64 << 10
+		received := buffers.NewCounted(2*budget, 16<<10)
+		s := &Service{Sink: &odd{}, Received: received, Budget: NewBudget(budget)}
+		s.init()
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan struct{})
+		go func() { defer close(over); s.Relieve(ctx) }()
+		collections := func() uint32 {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return m.NumForcedGC
+		}
+		before := collections()
+		ended := 0
+		var out []*[]byte
+		for range 5 {
+			out = append(out, received.Get(16<<10))
+		}
+		const calls = 40
+		for range calls {
+			l := &lane{service: s, killed: make(chan struct{})}
+			l.status.unopened, l.status.now.Since = true, time.Now()
+			s.mu.Lock()
+			s.lanes[l] = struct{}{}
+			s.mu.Unlock()
+			received.Put(received.Get(16 << 10)) // says again that it is early
+			time.Sleep(opensWithin + relievesEvery)
+			synctest.Wait()
+			select {
+			case <-l.killed:
+				ended++
+			default:
+			}
+			s.mu.Lock()
+			delete(s.lanes, l)
+			s.mu.Unlock()
+		}
+		took := calls * (opensWithin + relievesEvery)
+		if n := collections() - before; n == 0 || time.Duration(n) > took/collectsEvery+1 {
+			t.Errorf("collected %d times in %v", n, took)
+		}
+		if ended != calls {
+			t.Errorf("%d of %d calls ended", ended, calls)
+		}
+		for _, b := range out {
+			received.Put(b)
 		}
 		cancel()
 		<-over

@@ -77,6 +77,9 @@ type Service struct {
 	Storms func() map[string]Storm
 	// Tracer makes the writer's part of the traces that ingest begins; nil: none.
 	Tracer *tracing.Tracer
+	// Carries says that the connection of a call carries a lane that appends, until end is called; nil: nobody wants to
+	// know.
+	Carries func(call context.Context) (end func())
 	// Live is kept at how many lanes there are; nil: not.
 	Live *atomic.Int64
 	// Keys seal the checkpoints; nil: nothing does.
@@ -100,6 +103,8 @@ type Service struct {
 	// goroutines are the owners and the receivers: a receiver ends just after its call.
 	goroutines sync.WaitGroup
 	work       work
+	// collected is when Relieve has collected garbage last; its own.
+	collected time.Time
 }
 
 func (s *Service) init() {

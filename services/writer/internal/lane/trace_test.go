@@ -78,3 +78,26 @@ func TestLogNamesTheTrace(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A writer without traces makes none, whatever it is told.
+func TestNoTraceWithoutATracer(t *testing.T) {
+	l := &lane{service: &Service{}}
+	if b := l.trace(toldSpan, &batch{}, time.Now()); b != nil {
+		t.Errorf("%+v", b)
+	}
+}
+
+// The span of a batch tells how many of its rows BigQuery has refused.
+func TestTraceOfRefusedRows(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	tracer := tracing.New(sdk.NewTracerProvider(sdk.WithSpanProcessor(spans)))
+	l := &lane{service: &Service{Tracer: tracer}}
+	b := l.trace(toldSpan, &batch{}, time.Now())
+	b.refused(3)
+	b.end(nil)
+	(*traced)(nil).refused(3)
+	e := spans.Ended()[0].Events()
+	if len(e) != 1 || e[0].Name != "rows refused" || e[0].Attributes[0].Value.AsInt64() != 3 {
+		t.Errorf("events %v", e)
+	}
+}

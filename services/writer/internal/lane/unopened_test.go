@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,4 +41,21 @@ func TestCallsThatAreNoLanesAreNotLoggedOneByOne(t *testing.T) {
 			t.Errorf("the second line does not count the others: %s", log.String())
 		}
 	})
+}
+
+// A fault of the writer's own is no stranger's call: it is an error, however little of the lane there was, and each is
+// told.
+func TestFaultsBeforeTheOpeningAreErrors(t *testing.T) {
+	var log logtest.Log
+	s := &Service{Sink: &odd{}, Log: log.Logger()}
+	s.init()
+	for range 3 {
+		l := &lane{service: s, log: s.Log, ctx: t.Context()}
+		if err := l.logEnd(status.Error(codes.Internal, "a fault")); status.Code(err) != codes.Internal {
+			t.Errorf("got %v", err)
+		}
+	}
+	if n := len(log.At(slog.LevelError, "lane ended")); n != 3 {
+		t.Errorf("%d lines: %s", n, log.String())
+	}
 }

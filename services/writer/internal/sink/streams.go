@@ -70,7 +70,7 @@ func (t *table) Create(ctx context.Context) (string, error) {
 func (s *Sink) Finalize(ctx context.Context, stream string) (int64, error) {
 	request := &storagepb.FinalizeWriteStreamRequest{Name: stream}
 	id, named := tableOfStream(stream)
-	if len(s.config.Allow) > 0 && (!named || !s.config.allows(id)) {
+	if !s.config.allows(id) { // nor one without a name
 		return 0, fmt.Errorf("finalize %s: %w: it is in no dataset of bigquery.allow", stream, lane.ErrRoute)
 	}
 	var rows int64

@@ -20,7 +20,9 @@ import (
 // it and not used costs a warning, and not the schema. A logical type that is invalid is none (Avro specification,
 // "Logical types"); names are texts; a default that is no value of its field's type is none until it is needed.
 type mender struct {
-	named  map[string]named
+	named map[string]named
+	// real are the full names of types by their aliases.
+	real   map[string]string
 	fields []defaulted
 	// faults say, by record and field, why a default is none.
 	faults   map[[2]string]string
@@ -49,7 +51,7 @@ var lax = avro.WithLaxNames(func(string) error { return nil })
 // parseTexts parses a schema, the last of the texts, which uses named types of those before it. The whole schema has
 // them inside.
 func (m *mender) parseTexts(texts []string) (*avro.Schema, error) {
-	m.named, m.faults = map[string]named{}, map[[2]string]string{}
+	m.named, m.real, m.faults = map[string]named{}, map[string]string{}, map[[2]string]string{}
 	trees, given := make([]any, len(texts)), texts
 	texts = make([]string, len(given))
 	for i, text := range given {
@@ -117,17 +119,21 @@ const mostWarnings = 50
 // schema mends a schema and what is in it.
 func (m *mender) schema(v any, namespace string) any {
 	switch v := v.(type) {
+	case string:
+		return m.aliased(v, namespace)
 	case []any:
 		names := make([]string, len(v)) // of the branches that are named, by what is defined up to there
 		for i := range v {
+			v[i] = m.schema(v[i], namespace)
 			if name, ok := v[i].(string); ok {
 				names[i] = m.resolved(name, namespace)
 			}
-			v[i] = m.schema(v[i], namespace)
 		}
 		m.union(v, names, namespace)
 	case map[string]any:
 		switch inner := v["type"].(type) {
+		case string:
+			v["type"] = m.aliased(inner, namespace)
 		case []any:
 			m.changed = true
 			return m.schema(inner, namespace)
@@ -163,7 +169,9 @@ func (m *mender) object(v map[string]any, namespace string) {
 			m.checkName(name, "the name", part)
 		}
 		m.aliases(v, name, nil)
-		m.named[m.once(v, name, namespace)] = named{v, namespace}
+		full := m.once(v, name, namespace)
+		m.named[full] = named{v, namespace}
+		m.remember(v, full, namespace)
 	default:
 		name = m.where
 	}

@@ -130,6 +130,29 @@ func (m *mender) aliases(v map[string]any, where string, taken []string) []strin
 	return taken
 }
 
+// remember keeps the aliases of a type: some tools let schemas name the type by them.
+func (m *mender) remember(v map[string]any, name, namespace string) {
+	aliases, _ := v["aliases"].([]any)
+	for _, alias := range aliases {
+		text, _ := alias.(string)
+		if text = qualified(text, namespace); m.real[text] == "" {
+			m.real[text] = name
+		}
+	}
+}
+
+// aliased is the name of a type; its own one where an alias stands for it, which Avro has for files alone.
+func (m *mender) aliased(name, namespace string) string {
+	full := m.resolved(name, namespace)
+	own := m.real[full]
+	if _, primitive := kindsByName[name]; primitive || own == "" || m.named[full].schema != nil {
+		return name
+	}
+	m.warn(m.where, "%q is an alias of the type %s, which is read in its place", name, own)
+	m.changed = true
+	return own
+}
+
 // fieldAliases takes away the aliases of fields that are in each other's way.
 func (m *mender) fieldAliases(fields []any, record string) {
 	taken := []string{}

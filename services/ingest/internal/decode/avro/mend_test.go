@@ -94,6 +94,17 @@ func TestInvalidButUnused(t *testing.T) {
 				`{"name":"y","type":"int"}]}},{"name":"x","type":["null","P"],"doc":null}`,
 			"", "\x02\x02\x04", `a:{y:1} x:{y:2}`,
 		},
+		{
+			`{"name":"a","type":{"type":"enum","name":"E","namespace":"n","aliases":["F","o.G"],"symbols":["A","B"]}},` +
+				`{"name":"x","type":["null","n.F"]},{"name":"y","type":{"type":"array","items":"o.G"}},` +
+				`{"name":"z","type":{"type":"n.F"}}`,
+			`R.x: "n.F" is an alias of the type n.E`, "\x00\x02\x02\x02\x00\x00\x02", `a:"A" x:"B" y:"A" z:"B"`,
+		},
+		{
+			`{"name":"a","type":{"type":"enum","name":"E","aliases":["F"],"symbols":["A"]}},` +
+				`{"name":"b","type":{"type":"fixed","name":"F","size":1}},{"name":"x","type":"F"}`,
+			"", "\x00bx", `a:"A" b:"b" x:"x"`,
+		},
 		{`{"name":"x","type":"int","order":"up"}`, "R.x: there is no order up", "\x02", `x:1`},
 		{
 			`{"name":"x","type":{"type":"record","name":"S","fields":[{"name":"y","type":"int","default":""}]},"default":{}}`,

@@ -17,9 +17,11 @@ type shaper struct {
 	// documents are the schema, and those that it refers to.
 	documents []*document
 	// in is the one that is being read.
-	in    *document
-	refs  map[pointer]*reference
-	nodes int // so far: a few references may name each other an exponential number of times
+	in   *document
+	refs map[pointer]*reference
+	// payload: what is read next is the payload itself, or a part of it.
+	payload bool
+	nodes   int // so far: a few references may name each other an exponential number of times
 }
 
 // reference is a place that $ref leads to; open while it is being read.
@@ -34,7 +36,9 @@ func readJSONSchema(schema []byte, references []Reference) (*Schema, error) {
 		return nil, err
 	}
 	main := documents[0]
-	s := shaper{documents: documents, in: main, refs: map[pointer]*reference{{main, ""}: {open: true}}}
+	s := shaper{documents: documents, in: main, refs: map[pointer]*reference{
+		{in: main}: {open: true}, {in: main, payload: true}: {open: true},
+	}}
 	root := s.root(main.root)
 	if root.Kind != shape.Record && root.Fault == "" {
 		root.Fault = "a payload is an object with properties; the schema makes it a " + root.Kind.String()
@@ -44,14 +48,7 @@ func readJSONSchema(schema []byte, references []Reference) (*Schema, error) {
 
 // root reads the schema of a payload.
 func (s *shaper) root(n *node) *shape.Node {
-	if n.get("$ref") != nil || n.get("allOf") != nil {
-		return s.read(n)
-	}
-	for _, name := range []string{"oneOf", "anyOf"} {
-		if choices := n.get(name); choices != nil && adds(choices) {
-			return s.alternatives(n)
-		}
-	}
+	s.payload = true
 	return s.read(n)
 }
 
@@ -71,6 +68,8 @@ func fail(format string, args ...any) *shape.Node {
 
 // read makes the node of a schema; one at fault where it makes none.
 func (s *shaper) read(n *node) *shape.Node {
+	payload := s.payload
+	s.payload = false
 	switch {
 	case n.is(true):
 		return anything()
@@ -84,7 +83,7 @@ func (s *shaper) read(n *node) *shape.Node {
 			return fail("%s is not supported: use $ref", name)
 		}
 	}
-	found := s.shapeOf(n)
+	found := s.shapeOf(n, payload)
 	compose(found, n.get("title").text())
 	if hint := hintOf(n, found); hint != nil {
 		found.Hint = hint
@@ -101,21 +100,25 @@ func (s *shaper) read(n *node) *shape.Node {
 	return found
 }
 
-func (s *shaper) shapeOf(n *node) *shape.Node {
+// shapeOf is what a schema says of types. payload: it is that of the payload, or of a part of it.
+func (s *shaper) shapeOf(n *node, payload bool) *shape.Node {
 	if ref := n.get("$ref"); ref != nil {
 		for i := range n.members {
 			if name := n.members[i].name; shapes[name] && name != "$ref" {
 				return fail("%s beside $ref: put it into what $ref leads to", name)
 			}
 		}
-		return s.follow(ref.text())
+		return s.follow(ref.text(), payload)
 	}
 	if all := n.get("allOf"); all != nil {
-		return s.allOf(n, all)
+		return s.allOf(n, all, payload)
 	}
 	types, nullable := s.types(n)
 	for _, name := range []string{"oneOf", "anyOf"} {
 		if choices := n.get(name); choices != nil && adds(choices) {
+			if payload {
+				return s.alternatives(n)
+			}
 			if len(types) > 0 && n.get("properties") != nil {
 				return fail("%s beside properties: a table has one set of columns; list all fields as properties and "+
 					"require what all of them have", name)
@@ -157,11 +160,12 @@ func adds(choices *node) bool {
 }
 
 // follow reads what a reference leads to, once.
-func (s *shaper) follow(ref string) *shape.Node {
+func (s *shaper) follow(ref string, payload bool) *shape.Node {
 	to, err := s.find(s.in, ref)
 	if err != nil {
 		return fail("$ref %q: %v", ref, err)
 	}
+	to.payload = payload
 	known := s.refs[to]
 	switch {
 	case known == nil:
@@ -178,7 +182,7 @@ func (s *shaper) follow(ref string) *shape.Node {
 	known = &reference{open: true}
 	s.refs[to] = known
 	from := s.in
-	s.in = to.in
+	s.in, s.payload = to.in, payload
 	known.node = s.read(n)
 	s.in = from
 	known.open = false
@@ -212,7 +216,7 @@ func (s *shaper) choice(choices *node) (only *shape.Node) {
 }
 
 // allOf joins the properties of several objects; one schema alone is itself.
-func (s *shaper) allOf(n, all *node) *shape.Node {
+func (s *shaper) allOf(n, all *node, payload bool) *shape.Node {
 	own := &node{kind: takesObject}
 	for i := range n.members {
 		if m := n.members[i]; m.name != "allOf" && shapes[m.name] {
@@ -224,6 +228,7 @@ func (s *shaper) allOf(n, all *node) *shape.Node {
 		parts = append(parts, own)
 	}
 	if len(parts) == 1 {
+		s.payload = payload
 		return s.read(parts[0])
 	}
 	joined := of(shape.Record)
@@ -233,6 +238,7 @@ func (s *shaper) allOf(n, all *node) *shape.Node {
 			required = append(required, names(part.get("required"))...)
 			continue
 		}
+		s.payload = payload
 		found := s.read(part)
 		switch {
 		case found.Fault != "":

@@ -28,6 +28,8 @@ const nowhere = "schema:///"
 type pointer struct {
 	in       *document
 	fragment string
+	// payload: the payload, or a part of it, is read from there: alternatives become columns and not a JSON column.
+	payload bool
 }
 
 // readDocuments reads a schema and what it refers to; the schema itself is the first one.
@@ -81,17 +83,17 @@ func resolve(base, reference string) string {
 func (s *shaper) find(in *document, ref string) (pointer, error) {
 	uri, fragment, _ := strings.Cut(ref, "#")
 	if uri == "" {
-		return pointer{in, fragment}, nil
+		return pointer{in: in, fragment: fragment}, nil
 	}
 	for _, d := range s.documents {
 		if d.name == uri {
-			return pointer{d, fragment}, nil
+			return pointer{in: d, fragment: fragment}, nil
 		}
 	}
 	absolute := resolve(in.base, uri)
 	for _, d := range s.documents {
 		if d.base == absolute || d.name != "" && resolve(s.documents[0].base, d.name) == absolute {
-			return pointer{d, fragment}, nil
+			return pointer{in: d, fragment: fragment}, nil
 		}
 	}
 	return pointer{}, errors.New(

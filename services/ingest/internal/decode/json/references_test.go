@@ -97,6 +97,38 @@ func TestReferences(t *testing.T) {
 			[]Reference{{"m", `{"properties":{"b":{"$ref":"bill"}}}`}},
 			`!"bill" contains itself`,
 		},
+		"an anchor": {
+			`{"properties":{"a":{"$ref":"#M"},"b":{"$ref":"m#C"},"c":{"$ref":"#I"},"d":{"$ref":"#D"}},"$defs":{` +
+				`"A":{"$anchor":"M","type":"integer"},"B":[{"$id":"#I","type":"boolean"}],` +
+				`"C":{"$dynamicAnchor":"D","type":"number"}}}`,
+			[]Reference{{"m", `{"$defs":{"Currency":{"$anchor":"C","enum":["EUR","USD"]}}}`}},
+			"{a int64, b string, c bool, d double}",
+		},
+		"an anchor that is not there": {
+			`{"properties":{"a":{"$ref":"#M"}},"$defs":{"M":{"type":"integer"}}}`, nil,
+			`!payload.a: $ref "#M": no $anchor of the document is called so, and it is no path, such as #/$defs/Address`,
+		},
+		"an anchor around itself": {
+			`{"$anchor":"M","properties":{"a":{"$ref":"#M"}}}`, nil, `!payload.a.a: "#M" contains itself`,
+		},
+		"alternatives behind it": {
+			`{"$ref":"#/$defs/E","$defs":{"E":{"oneOf":[{"$ref":"#/$defs/A"},{"$ref":"#/$defs/B"}]},` +
+				`"A":{"properties":{"a":{"type":"integer"},"e":{"$ref":"#/$defs/F"}}},` +
+				`"B":{"properties":{"b":{"type":"string"}}},"F":{"oneOf":[{"$ref":"#/$defs/A2"},{"$ref":"#/$defs/B"}]},` +
+				`"A2":{"properties":{"a":{"type":"integer"}}}}}`,
+			nil, "{a int64, e JSON, b string}",
+		},
+		"alternatives that allOf joins": {
+			`{"$ref":"#/$defs/E","$defs":{"E":{"allOf":[{"oneOf":[{"$ref":"#/$defs/A"},{"$ref":"#/$defs/B"}]},` +
+				`{"anyOf":[{"$ref":"#/$defs/C"},{"properties":{"d":{"type":"number"}}}]}]},` +
+				`"A":{"properties":{"a":{"type":"integer"}},"required":["a"]},` +
+				`"B":{"properties":{"b":{"type":"string"}}},"C":{"properties":{"c":{"type":"boolean"}}}}}`,
+			nil, "{a int64, b string, c bool, d double}",
+		},
+		"alternatives in one of them are JSON, as elsewhere": {
+			`{"$ref":"#/$defs/E","$defs":{"E":{"oneOf":[{"properties":{"a":{"$ref":"#/$defs/E"}}},` +
+				`{"properties":{"b":{"type":"string"}}}]}}}`, nil, "{a JSON, b string}",
+		},
 		"a document that is no JSON": {
 			`{"properties":{"a":{"$ref":"m"}}}`, []Reference{{"m", `{`}}, `!schema m, which the schema refers to: `,
 		},

@@ -1,9 +1,10 @@
 package protobuf
 
 import (
+	"encoding/binary"
 	"fmt"
 	"hash/maphash"
-	"slices"
+	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -54,21 +55,18 @@ func (m *machine) asJSON(f *field, at int, tag uint64, p, end int) int {
 // member writes a member's value, which starts at src[p:] behind its tag, and returns where it ends. Of a list or a map
 // it takes all elements that stand together: others are merged first, as those of any field that is there twice.
 func (m *machine) member(f *member, at int, tag uint64, p, end int) int {
-	if !f.list {
+	switch {
+	case f.key != nil:
+		return m.entries(f, at, tag, p, end)
+	case !f.list:
 		return m.one(f, at, tag, p, end)
 	}
-	j, first, open, shut := &m.json, len(m.json.keys), byte('['), byte(']')
-	if f.key != nil {
-		open, shut = '{', '}'
-	}
-	if reason := j.Open(open); reason != "" {
+	j := &m.json
+	if reason := j.Open('['); reason != "" {
 		return m.failed(at, reason)
 	}
 	for {
-		switch {
-		case f.key != nil && tag == uint64(f.tag):
-			p = m.entry(f, at, p, end)
-		case f.packed != 0 && tag == uint64(f.packed):
+		if f.packed != 0 && tag == uint64(f.packed) {
 			size, body := length(m.src[:end], p)
 			if body < 0 {
 				return m.failed(at, varintFault(body))
@@ -76,7 +74,7 @@ func (m *machine) member(f *member, at int, tag uint64, p, end int) int {
 			for p = body; p >= 0 && p < body+size; {
 				p = m.one(f, p, uint64(f.tag), p, body+size)
 			}
-		default:
+		} else {
 			p = m.one(f, at, tag, p, end)
 		}
 		if p < 0 {
@@ -94,14 +92,7 @@ func (m *machine) member(f *member, at int, tag uint64, p, end int) int {
 		}
 		at, tag, p = p, next, q
 	}
-	j.Close(shut)
-	if keys := j.keys[first:]; len(keys) > 1 {
-		slices.Sort(keys)
-		for i := 1; i < len(keys); i++ {
-			m.twice = m.twice || keys[i] == keys[i-1]
-		}
-	}
-	j.keys = j.keys[:first]
+	j.Close(']')
 	return p
 }
 
@@ -131,7 +122,14 @@ func (m *machine) one(f *member, at int, tag uint64, p, end int) int {
 		if body < 0 {
 			return m.failed(at, varintFault(body))
 		}
-		if p = body + size; !m.sized(f, at, body, p) {
+		p = body + size
+		if t := f.message; t != nil && t.bare {
+			if !m.bare(t, at, body, p) {
+				return -1
+			}
+			return p
+		}
+		if !m.sized(f, at, body, p) {
 			return -1
 		}
 		return p
@@ -144,99 +142,6 @@ func (m *machine) one(f *member, at int, tag uint64, p, end int) int {
 		return m.failed(at, reason)
 	}
 	return p
-}
-
-// entry writes the entry of a map that starts at src[p:], behind its tag.
-func (m *machine) entry(f *member, at, p, end int) int {
-	size, p := length(m.src[:end], p)
-	if p < 0 {
-		return m.failed(at, varintFault(p))
-	}
-	j, src := &m.json, m.src[:p+size]
-	var key, value part
-	for end = p + size; p < end; {
-		start := p
-		tag, q := head(src, p)
-		if q < 0 {
-			return m.failed(start, varintFault(q))
-		}
-		which := &value
-		switch tag >> 3 {
-		case 1:
-			which = &key
-		case 2:
-		default:
-			if p = m.skip(start, tag, q, end); p < 0 {
-				return p
-			}
-			continue
-		}
-		m.twice = m.twice || which.end > 0
-		*which = part{at: start, tag: tag, body: q}
-		if tag&7 == uint64(protowire.BytesType) {
-			size, body := length(src, q)
-			if body < 0 {
-				return m.failed(start, varintFault(body))
-			}
-			p, which.body = body+size, body
-		} else if n := protowire.ConsumeFieldValue(protowire.Number(tag>>3), protowire.Type(tag&7), src[q:]); n >= 0 {
-			p = q + n
-		} else {
-			return m.failed(start, protowire.ParseError(n).Error())
-		}
-		which.end = p
-	}
-	from := len(j.Text)
-	if key.tag == uint64(f.key.tag) && f.key.form == formText {
-		if reason := j.String(m.src, key.body, key.end-key.body); reason != "" {
-			return m.failed(key.at, reason)
-		}
-	} else {
-		if !m.part(f.key, &key, end) {
-			return -1
-		}
-		if from += first(j.Text[from:]); j.Text[from] != '"' {
-			j.Text = append(slices.Insert(j.Text, from, '"'), '"')
-		}
-	}
-	j.keys = append(j.keys, maphash.Bytes(j.seed, j.Text[from+first(j.Text[from:]):]))
-	j.Key()
-	if value.tag == uint64(f.value.tag) && f.value.form == formMessage {
-		if !m.message(f.value.message, value.at, value.body, value.end) {
-			return -1
-		}
-	} else if !m.part(f.value, &value, end) {
-		return -1
-	}
-	return end
-}
-
-// first is where a value starts that may have a comma before it.
-func first(text []byte) int {
-	if text[0] == ',' {
-		return 1
-	}
-	return 0
-}
-
-// part is the key or the value of an entry: where it starts, and where what it holds starts and ends.
-type part struct {
-	at, body, end int
-	tag           uint64
-}
-
-// part writes the key or the value of an entry, the zero if there is none.
-func (m *machine) part(f *member, is *part, end int) bool {
-	switch {
-	case is.end == 0 && f.form == formMessage:
-		return m.message(f.message, end, end, end)
-	case is.end == 0:
-		f.zero(&m.json)
-		return true
-	case is.tag == uint64(f.tag) && f.form >= formText:
-		return m.sized(f, is.at, is.body, is.end)
-	}
-	return m.one(f, is.at, is.tag, is.body, end) >= 0
 }
 
 // sized writes a text, bytes or a message, src[p:end].
@@ -256,16 +161,59 @@ func (m *machine) sized(f *member, at, p, end int) bool {
 // message writes the message src[p:end], whose field starts at src[at:]: members by the names of the schema, in the
 // order in which they came, and none that is absent.
 func (m *machine) message(t *text, at, p, end int) bool {
-	switch t.op {
-	case opTimestamp, opDuration:
+	switch {
+	case t.bare:
+		return m.bare(t, at, p, end)
+	case t.op == opTimestamp || t.op == opDuration:
 		return m.span(t.op, at, p, end)
 	}
 	j, src, from := &m.json, m.src[:end], len(m.json.met)
-	if !t.bare {
-		if reason := j.Open('{'); reason != "" {
-			return m.fail(at, reason)
+	if reason := j.Open('{'); reason != "" {
+		return m.fail(at, reason)
+	}
+	j.met = append(j.met, t.none...)
+	for p < end {
+		at := p
+		tag, q := head(src, p)
+		if q < 0 {
+			return m.fail(p, varintFault(q))
 		}
-		j.met = append(j.met, t.none...)
+		f := t.find(tag >> 3)
+		if f == nil {
+			if p = m.skip(at, tag, q, end); p < 0 {
+				return false
+			}
+			continue
+		}
+		word, bit := &j.met[from+f.bit/64], uint64(1)<<(f.bit%64)
+		m.twice = m.twice || *word&bit != 0
+		*word |= bit
+		j.Name(f.name)
+		j.Key()
+		if p = m.field(f, at, tag, q, end); p < 0 {
+			return false
+		}
+	}
+	j.met = j.met[:from]
+	j.Close('}')
+	return true
+}
+
+// bare writes a message that stands for the value of the one field that is there.
+func (m *machine) bare(t *text, at, p, end int) bool {
+	j, src := &m.json, m.src[:end]
+	if end-p > 1 && src[p] < 0x80 {
+		// Nearly all are a text or a double, and nothing beside it.
+		tag, from := uint32(src[p]), p+2
+		switch f := t.find(uint64(tag >> 3)); {
+		case f == nil || f.tag != tag:
+		case f.form == formText && src[p+1] < 0x80 && from+int(src[p+1]) == end:
+			reason := j.String(m.src, from, end-from)
+			return reason == "" || m.fail(p, reason)
+		case f.form == formFloat && f.wire == protowire.Fixed64Type && end-p == 9:
+			reason := j.Float(math.Float64frombits(binary.LittleEndian.Uint64(src[p+1:])), 64)
+			return reason == "" || m.fail(p, reason)
+		}
 	}
 	empty, mark := true, len(j.Text)
 	for p < end {
@@ -281,46 +229,39 @@ func (m *machine) message(t *text, at, p, end int) bool {
 			}
 			continue
 		}
-		switch {
-		case !t.bare:
-			word, bit := &j.met[from+f.bit/64], uint64(1)<<(f.bit%64)
-			m.twice = m.twice || *word&bit != 0
-			*word |= bit
-			j.Name(f.name)
-			j.Key()
-		case !empty:
+		if !empty {
 			m.twice = true
 			j.Text = j.Text[:mark]
 		}
 		empty = false
-		switch {
-		case f.list:
-			p = m.member(f, at, tag, q, end)
-		case f.form == formText && tag == uint64(f.tag):
-			size, body := length(src, q)
-			if body < 0 {
-				return m.fail(at, varintFault(body))
-			}
-			if reason := j.String(m.src, body, size); reason != "" {
-				return m.fail(at, reason)
-			}
-			p = body + size
-		default:
-			p = m.one(f, at, tag, q, end)
-		}
-		if p < 0 {
+		if p = m.field(f, at, tag, q, end); p < 0 {
 			return false
 		}
 	}
-	switch j.met = j.met[:from]; {
-	case !t.bare:
-		j.Close('}')
-	case empty:
+	if empty {
 		if reason := t.zero(j); reason != "" {
 			return m.fail(at, reason)
 		}
 	}
 	return true
+}
+
+// field writes the value of a message's field, which starts at src[p:] behind its tag, and returns where it ends.
+func (m *machine) field(f *member, at int, tag uint64, p, end int) int {
+	switch {
+	case f.list:
+		return m.member(f, at, tag, p, end)
+	case f.form == formText && tag == uint64(f.tag):
+		size, body := length(m.src[:end], p)
+		if body < 0 {
+			return m.failed(at, varintFault(body))
+		}
+		if reason := m.json.String(m.src, body, size); reason != "" {
+			return m.failed(at, reason)
+		}
+		return body + size
+	}
+	return m.one(f, at, tag, p, end)
 }
 
 // absent is the text of a list or a map without elements, or of a message without fields.

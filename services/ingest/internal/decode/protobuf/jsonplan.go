@@ -140,6 +140,9 @@ func (f *member) zero(j *jsonText) {
 
 // write writes a number of any kind by its bits.
 func (f *member) write(j *jsonText, bits uint64) (reason string) {
+	if f.form == formFloat && f.wide {
+		return j.Float(math.Float64frombits(bits), 64)
+	}
 	switch v := f.number(bits); f.form {
 	case formNull:
 		j.Null()
@@ -154,9 +157,6 @@ func (f *member) write(j *jsonText, bits uint64) (reason string) {
 	case formUnsigned:
 		j.Uint(uint64(v))
 	case formFloat:
-		if f.wide {
-			return j.Float(math.Float64frombits(bits), 64)
-		}
 		return j.Float(float64(math.Float32frombits(uint32(bits))), 32)
 	default:
 		j.Int(v)

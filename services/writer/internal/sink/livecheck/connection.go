@@ -106,7 +106,7 @@ func (c *connection) send(offset int64, rows [][]byte) error {
 }
 
 // answer is what BigQuery said of one append.
-type answer struct {
+type outcome struct {
 	code    codes.Code
 	storage storagepb.StorageError_StorageErrorCode
 	text    string
@@ -115,10 +115,10 @@ type answer struct {
 	ended  bool
 }
 
-func (a answer) ok() bool { return a.code == codes.OK }
+func (a outcome) ok() bool { return a.code == codes.OK }
 
 // away says that the answer is about the network or about load, and not about the append.
-func (a answer) away() bool {
+func (a outcome) away() bool {
 	switch a.code {
 	case codes.Unavailable, codes.Aborted, codes.Canceled, codes.DeadlineExceeded, codes.Internal,
 		codes.Unauthenticated:
@@ -129,11 +129,11 @@ func (a answer) away() bool {
 }
 
 // is reports whether the answer is the error assumed: by storage code where there is one, else by the gRPC code.
-func (a answer) is(code codes.Code, storage storagepb.StorageError_StorageErrorCode) bool {
+func (a outcome) is(code codes.Code, storage storagepb.StorageError_StorageErrorCode) bool {
 	return a.storage == storage || a.storage == storagepb.StorageError_STORAGE_ERROR_CODE_UNSPECIFIED && a.code == code
 }
 
-func (a answer) String() string {
+func (a outcome) String() string {
 	name := a.code.String()
 	if a.storage != storagepb.StorageError_STORAGE_ERROR_CODE_UNSPECIFIED {
 		name += "/" + a.storage.String()
@@ -145,8 +145,8 @@ func (a answer) String() string {
 	return name
 }
 
-func answered(st *status.Status) answer {
-	a := answer{code: st.Code(), text: st.Message()}
+func outcomeOf(st *status.Status) outcome {
+	a := outcome{code: st.Code(), text: st.Message()}
 	for _, detail := range st.Details() {
 		if e, ok := detail.(*storagepb.StorageError); ok {
 			a.storage = e.GetCode()
@@ -156,26 +156,26 @@ func answered(st *status.Status) answer {
 }
 
 // receive awaits the next answer; that of a connection that ends is the connection's.
-func (c *connection) receive() answer {
+func (c *connection) receive() outcome {
 	response, err := c.stream.Recv()
 	if err != nil {
-		a := answered(status.Convert(err))
+		a := outcomeOf(status.Convert(err))
 		a.ended = true
 		return a
 	}
 	if response.GetError().GetCode() == 0 && len(response.GetRowErrors()) == 0 {
 		if response.GetAppendResult() == nil {
-			return answer{code: codes.Unknown, text: "neither a result nor an error"}
+			return outcome{code: codes.Unknown, text: "neither a result nor an error"}
 		}
-		return answer{}
+		return outcome{}
 	}
-	a := answered(status.FromProto(response.GetError()))
+	a := outcomeOf(status.FromProto(response.GetError()))
 	a.listed = len(response.GetRowErrors())
 	return a
 }
 
 // append sends rows and awaits the answer.
-func (c *connection) append(offset int64, rows [][]byte) answer {
+func (c *connection) append(offset int64, rows [][]byte) outcome {
 	// A send that fails has its reason in the answer.
 	_ = c.send(offset, rows)
 	a := c.receive()

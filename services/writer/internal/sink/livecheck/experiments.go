@@ -79,7 +79,7 @@ func (b *bench) finalizeInFlight(ctx context.Context) (string, error) {
 	counted := make(chan error, 1)
 	var count int64
 	acked := 0
-	var last answer
+	var last outcome
 	for {
 		if last = c.receive(); !last.ok() {
 			break
@@ -319,10 +319,10 @@ const addedColumn = "added"
 // addedColumn adds a column and waits until rows may have it.
 func (b *bench) addedColumn(ctx context.Context) (string, error) {
 	return b.with(ctx, func(c *connection) (string, int64, error) {
-		try := func() (answer, error) {
+		try := func() (outcome, error) {
 			other, err := b.connect(ctx, c.name)
 			if err != nil {
-				return answer{}, err
+				return outcome{}, err
 			}
 			defer other.cancel()
 			other.added = true
@@ -386,7 +386,7 @@ func (b *bench) deletedTable(ctx context.Context) (string, error) {
 			return fmt.Sprintf("finalize says PERMISSION_DENIED, \"or it may not exist\", %v after the deletion", took),
 				nil
 		case err != nil:
-			return "", differs("finalize: %s", answered(status.Convert(err)))
+			return "", differs("finalize: %s", outcomeOf(status.Convert(err)))
 		case took > 30*time.Second:
 			return "", differs("finalize still counts %d rows %v after the deletion", n, took)
 		}

@@ -50,7 +50,7 @@ func TestKeptReplays(t *testing.T) {
 	k := &keptReplays{group: "g"}
 	begun := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	word := func(from, to int64, done bool) string {
-		w := replay.Word{Range: replay.Range{From: from, To: to}, Tables: map[string]string{"a": "b"}, Begun: begun}
+		w := replay.Entry{Range: replay.Range{From: from, To: to}, Tables: map[string]string{"a": "b"}, Begun: begun}
 		if done {
 			w.Done = begun.Add(time.Hour)
 		}

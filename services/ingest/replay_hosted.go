@@ -22,10 +22,11 @@ import (
 )
 
 const (
-	// askedRate is how fast a replay reads that an ingest runs beside its lanes, in bytes a second, if nothing is said.
-	askedRate = 10 << 20
-	// askedShare is the part of memory.budget that it takes in addition, but leastAsked at least.
-	askedShare, leastAsked = 8, 16 << 20
+	// hostedRate is how fast a replay reads that an ingest runs beside its lanes, in bytes a second, where nothing is
+	// said.
+	hostedRate = 10 << 20
+	// hostedShare is the part of memory.budget that it takes in addition, but leastHosted at least.
+	hostedShare, leastHosted = 8, 16 << 20
 )
 
 // topicReplays makes the replays that an ingest is asked for: steering.Replayer.
@@ -43,7 +44,7 @@ func (t *topicReplays) Prepare(ctx context.Context, r *adminv1.ReplayRequest) (s
 	if err != nil {
 		return nil, err
 	}
-	c.Memory.Budget = config.Bytes(max(c.Memory.Size()/askedShare, leastAsked, 4*int64(c.Batch.Bytes)))
+	c.Memory.Budget = config.Bytes(max(c.Memory.Size()/hostedShare, leastHosted, 4*int64(c.Batch.Bytes)))
 	into := maps.Clone(r.GetInto())
 	if into == nil {
 		into = map[string]string{}
@@ -51,7 +52,7 @@ func (t *topicReplays) Prepare(ctx context.Context, r *adminv1.ReplayRequest) (s
 	of := Replay{
 		Name: r.GetName(), Topic: r.GetTopic(), Partitions: r.GetPartitions(), Into: into, Suffix: r.GetSuffix(),
 		From: markOf(r.GetFrom()), To: markOf(r.GetTo()), Letters: r.GetLetters(),
-		Rate: cmp.Or(r.GetBytesPerSecond(), askedRate),
+		Rate: cmp.Or(r.GetBytesPerSecond(), hostedRate),
 	}
 	// Its metrics are not those of the lanes here; nor is it one of them.
 	env := service.Env{Log: t.log.With("replay", r.GetName())}
@@ -59,7 +60,7 @@ func (t *topicReplays) Prepare(ctx context.Context, r *adminv1.ReplayRequest) (s
 	if err != nil {
 		return nil, replayRefused(err)
 	}
-	return &askedReplay{made}, nil
+	return &hostedReplay{made}, nil
 }
 
 func markOf(m *adminv1.ReplayMark) Mark {
@@ -114,11 +115,11 @@ func messageOf(err error) string {
 	return text
 }
 
-// askedReplay is a replay that an ingest is asked for: steering.Replay.
-type askedReplay struct{ *Replayer }
+// hostedReplay is a replay that an ingest is asked for: steering.Replay.
+type hostedReplay struct{ *Replayer }
 
 // Shown implements steering.Replay.
-func (a *askedReplay) Shown() *adminv1.Replay {
+func (a *hostedReplay) Shown() *adminv1.Replay {
 	out := &adminv1.Replay{
 		Name: a.replay.Name, Topics: []string{a.replay.Topic}, Total: a.Total(), Tables: maps.Clone(a.Tables),
 		Remarks: a.Remarks,
@@ -136,10 +137,10 @@ func (a *askedReplay) Shown() *adminv1.Replay {
 }
 
 // Run implements steering.Replay.
-func (a *askedReplay) Run(ctx context.Context, told func(*adminv1.Replay)) error {
-	last, err := a.Replayer.Run(ctx, func(now *Replayed) { told(shownReplay(now)) })
+func (a *hostedReplay) Run(ctx context.Context, progress func(*adminv1.Replay)) error {
+	last, err := a.Replayer.Run(ctx, func(now *Replayed) { progress(shownReplay(now)) })
 	if last != nil {
-		told(shownReplay(last))
+		progress(shownReplay(last))
 	}
 	switch {
 	case err != nil:
