@@ -13,6 +13,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -70,9 +72,19 @@ func Open(ctx context.Context, c *Config, service string, log *slog.Logger) (*Tr
 		sdk.WithBatcher(lossy, sdk.WithMaxQueueSize(queued), sdk.WithMaxExportBatchSize(exported),
 			sdk.WithBatchTimeout(sendsEvery)),
 		sdk.WithResource(resource.NewSchemaless(
-			attribute.String("service.name", service), attribute.String("service.version", version.String()))),
+			attribute.String("service.name", service), attribute.String("service.version", version.String()),
+			attribute.String("service.instance.id", instance()))),
 	)
 	return New(provider), nil
+}
+
+// instance tells processes of a service apart: the host, which is the pod in a cluster, and the number of the process.
+func instance() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "/" + strconv.Itoa(os.Getpid())
 }
 
 // New makes a Tracer of a provider, which it owns.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +14,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // receiver is a collector that keeps the names of spans by their trace.
@@ -29,10 +33,16 @@ func (r *receiver) Export(_ context.Context, in *collector.ExportTraceServiceReq
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, resource := range in.GetResourceSpans() {
+		of := map[string]string{}
+		for _, a := range resource.GetResource().GetAttributes() {
+			of[a.GetKey()] = a.GetValue().GetStringValue()
+		}
+		if pid := "/" + strconv.Itoa(os.Getpid()); !strings.HasSuffix(of["service.instance.id"], pid) {
+			return nil, status.Errorf(codes.InvalidArgument, "who sends this? %v", of)
+		}
 		for _, scope := range resource.GetScopeSpans() {
 			for _, span := range scope.GetSpans() {
-				r.names = append(r.names, resource.GetResource().GetAttributes()[0].GetValue().GetStringValue()+"/"+
-					span.GetName())
+				r.names = append(r.names, of["service.name"]+"/"+span.GetName())
 			}
 		}
 	}

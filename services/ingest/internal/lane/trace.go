@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -84,7 +85,7 @@ func (s *sampler) begin(r *record.Record, m *record.Match, began time.Time) *tra
 			attribute.String("messaging.system", "kafka"),
 			attribute.String("messaging.consumer.group.name", s.lane.Group),
 			attribute.String("messaging.destination.name", r.Topic),
-			attribute.Int("messaging.destination.partition.id", int(r.Partition)),
+			attribute.String("messaging.destination.partition.id", strconv.Itoa(int(r.Partition))),
 			attribute.Int64("messaging.kafka.offset", r.Offset),
 			attribute.Int64("messaging.kafka.message.timestamp_us", r.TimestampMicros),
 			attribute.String("waybill.contract", m.Name),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -36,7 +37,7 @@ func (l *lane) trace(parent string, b *batch, received time.Time) *traced {
 	_, span := l.service.Tracer.Start(ctx, "append", received, trace.WithSpanKind(trace.SpanKindProducer),
 		trace.WithAttributes(
 			attribute.String("messaging.destination.name", l.open.GetTopic()),
-			attribute.Int("messaging.destination.partition.id", int(l.open.GetPartition())),
+			attribute.String("messaging.destination.partition.id", strconv.Itoa(int(l.open.GetPartition()))),
 			attribute.StringSlice("waybill.tables", tables),
 			attribute.Int64("waybill.batch.sequence", int64(b.sequence)),
 			attribute.Int64("waybill.batch.bytes", b.bytes),
