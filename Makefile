@@ -94,10 +94,10 @@ test: ## Test all modules, with the race detector where a C compiler works; pict
 	@race=$$(tools/race.sh); set -x; SCREENS=$(CURDIR)/bin/screens CGO_ENABLED=$${race:+1} go test $$race -timeout 60m work
 
 .PHONY: test-memory
-test-memory: ## What make test leaves out where it has the race detector: the memory and the time that is promised
+test-memory: ## What make test leaves out where it has the race detector: promised memory and time, commands of the pages
 	CGO_ENABLED=0 go test -count 1 -run LessThanAMillisecond ./services/ingest/internal/placement
 	CGO_ENABLED=0 go test -count 1 -run LessThanASecond ./pkg/statuspage
-	cd e2e && CGO_ENABLED=0 go test -count 1 -timeout 20m -run 'Memory|IdleLanes|BenchCores' .
+	cd e2e && CGO_ENABLED=0 go test -count 1 -timeout 20m -run 'Memory|IdleLanes|BenchCores|CommandsOfPages' .
 
 UPDATE ?=
 .PHONY: chart

@@ -11,7 +11,9 @@ import (
 
 // Every command of the programs that a page shows is one that they have, with flags that it has.
 func TestCommandsOfPages(t *testing.T) {
-	t.Parallel()
+	if len(buildFlags) > 0 {
+		t.Skip("a hundred programs that start with the race detector take most of a minute: make test-memory runs this")
+	}
 	pages, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
