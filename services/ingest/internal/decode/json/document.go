@@ -120,7 +120,7 @@ func (n *node) text() string {
 // is reports whether n is a boolean with that value.
 func (n *node) is(value bool) bool { return n != nil && n.value == any(value) }
 
-// at follows the fragment of a URI: a JSON pointer (RFC 6901, section 6), or the name of an anchor.
+// at follows a JSON pointer in the fragment of a URI (RFC 6901, section 6).
 func (n *node) at(fragment string) (*node, error) {
 	pointer, err := url.PathUnescape(fragment)
 	if err != nil {
@@ -130,9 +130,6 @@ func (n *node) at(fragment string) (*node, error) {
 		return n, nil
 	}
 	if pointer[0] != '/' {
-		if found := n.anchored(pointer); found != nil {
-			return found, nil
-		}
 		return nil, errors.New("no $anchor of the document is called so, and it is no path, such as #/$defs/Address")
 	}
 	for part := range strings.SplitSeq(pointer[1:], "/") {
@@ -147,22 +144,4 @@ func (n *node) at(fragment string) (*node, error) {
 		n = next
 	}
 	return n, nil
-}
-
-// anchored is the first schema with an anchor of this name, as the drafts write one; nil if there is none.
-func (n *node) anchored(name string) *node {
-	if n.get("$anchor").text() == name || n.get("$dynamicAnchor").text() == name || n.get("$id").text() == "#"+name {
-		return n
-	}
-	for i := range n.members {
-		if found := n.members[i].value.anchored(name); found != nil {
-			return found
-		}
-	}
-	for _, item := range n.items {
-		if found := item.anchored(name); found != nil {
-			return found
-		}
-	}
-	return nil
 }

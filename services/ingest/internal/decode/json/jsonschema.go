@@ -175,7 +175,7 @@ func (s *shaper) follow(ref string, payload bool) *shape.Node {
 		s.nodes += known.node.Count()
 		return known.node.Clone()
 	}
-	n, err := to.in.root.at(to.fragment)
+	n, err := to.in.at(to.fragment)
 	if err != nil {
 		return fail("$ref %q: %v", ref, err)
 	}

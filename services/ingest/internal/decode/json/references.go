@@ -19,6 +19,41 @@ type document struct {
 	// base is what its references are relative to, an absolute URI: its $id, else its name.
 	base string
 	name string
+	// anchors are its schemas by the names of their anchors; nil until one is looked for.
+	anchors map[string]*node
+}
+
+// at follows the fragment of a URI: the name of an anchor, or a JSON pointer.
+func (d *document) at(fragment string) (*node, error) {
+	if name, err := url.PathUnescape(fragment); err == nil && name != "" && name[0] != '/' {
+		if d.anchors == nil {
+			d.anchors = map[string]*node{}
+			d.anchor(d.root)
+		}
+		if n := d.anchors[name]; n != nil {
+			return n, nil
+		}
+	}
+	return d.root.at(fragment)
+}
+
+// anchor keeps the anchors of a schema and of those in it, as the drafts write them: the first one of a name.
+func (d *document) anchor(n *node) {
+	id, is := strings.CutPrefix(n.get("$id").text(), "#")
+	if !is {
+		id = ""
+	}
+	for _, name := range []string{n.get("$anchor").text(), n.get("$dynamicAnchor").text(), id} {
+		if name != "" && d.anchors[name] == nil {
+			d.anchors[name] = n
+		}
+	}
+	for i := range n.members {
+		d.anchor(n.members[i].value)
+	}
+	for _, item := range n.items {
+		d.anchor(item)
+	}
 }
 
 // nowhere makes relative URIs absolute where there is nothing else that they are relative to.
