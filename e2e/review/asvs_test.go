@@ -15,7 +15,8 @@ var levelOne = map[string][]int{
 	"2.7": {1, 2, 3, 4}, "2.8": {1},
 	"3.1": {1}, "3.2": {1, 2, 3}, "3.3": {1, 2}, "3.4": {1, 2, 3, 4, 5}, "3.7": {1},
 	"4.1": {1, 2, 3, 5}, "4.2": {1, 2}, "4.3": {1, 2},
-	"5.1": {1, 2, 3, 4, 5}, "5.2": {1, 2, 3, 4, 5, 6, 7, 8}, "5.3": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, "5.5": {1, 2, 3, 4},
+	"5.1": {1, 2, 3, 4, 5}, "5.2": {1, 2, 3, 4, 5, 6, 7, 8}, "5.3": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
+	"5.5": {1, 2, 3, 4},
 	"6.2": {1},
 	"7.1": {1, 2}, "7.4": {1},
 	"8.2": {1, 2, 3}, "8.3": {1, 2, 3, 4},
@@ -29,7 +30,8 @@ var levelOne = map[string][]int{
 
 // items are those that a text names: 4.1.2, 2.1.1 to 2.1.12, or 12.3.x for all of a section.
 func items(text string) (out []string) {
-	for _, m := range regexp.MustCompile(`\b(\d+\.\d+)\.(?:(x)|(\d+)(?: to (\d+\.\d+)\.(\d+))?)`).FindAllStringSubmatch(text, -1) {
+	form := regexp.MustCompile(`\b(\d+\.\d+)\.(?:(x)|(\d+)(?: to (\d+\.\d+)\.(\d+))?)`)
+	for _, m := range form.FindAllStringSubmatch(text, -1) {
 		section, first, last := m[1], m[3], m[3]
 		switch {
 		case m[2] != "":

@@ -33,7 +33,7 @@ type Follower struct {
 	// begun is when the last read that was applied began; failed is why the last one did not.
 	begun  time.Time
 	failed error
-	// asked holds a token while somebody wants a read; read is closed, and replaced, after each.
+	// wanted holds a token while somebody wants a read; read is closed, and replaced, after each.
 	wanted, read chan struct{}
 	said         string
 }
