@@ -25,8 +25,6 @@ type scene struct {
 	says string
 	// provoke and lift are called in turn; nil: nothing is to be done.
 	provoke, lift func()
-	// brief says that a lane has the cause for too short a time to be seen with it: its seconds are counted.
-	brief bool
 }
 
 // ports are those of addresses.
@@ -74,9 +72,7 @@ func (s *seen) play(scenes ...scene) {
 		if one.provoke != nil {
 			one.provoke()
 		}
-		if !one.brief {
-			s.until("a lane of "+s.topic+" has the cause "+one.cause, func() error { return s.lane(one.cause) })
-		}
+		s.until("a lane of "+s.topic+" has the cause "+one.cause, func() error { return s.lane(one.cause) })
 		if one.says != "" {
 			s.until("the page says "+one.says, func() error { return s.sentence(one.says) })
 		}
