@@ -1,16 +1,16 @@
 #!/bin/sh
-# Drives one lane by hand: opens it, sends one typed delivery event, answers the barrier, and closes the lane in order.
+# Drives one lane by hand: opens it, sends one typed delivery event, confirms the barrier, and closes the lane in order.
 # usage: docs/lane-by-hand.sh [WRITER]     WRITER is a writer's gRPC address, default 127.0.0.1:7070; needs bin/grpcurl (make grpcurl)
 set -eu
 writer=${1:-127.0.0.1:7070}
 grpcurl=${GRPCURL:-bin/grpcurl}
-answers=$(mktemp)
-trap 'rm -f "$answers"' EXIT
+responses=$(mktemp)
+trap 'rm -f "$responses"' EXIT
 
-# A message must not be sent before the writer has said what it answers.
+# A message must not be sent before the writer has said what it responds.
 await() {
 	tries=0
-	until grep -q "\"$1\"" "$answers"; do
+	until grep -q "\"$1\"" "$responses"; do
 		tries=$((tries + 1))
 		[ $tries -le 300 ] || { echo "the writer did not say $1" >&2; exit 1; }
 		sleep 0.1
@@ -34,4 +34,4 @@ await() {
 	await barrier
 	echo '{"durable": {"barrier": "1"}}'
 	await settled
-} | "$grpcurl" -plaintext -d @ "$writer" lane.v1.LaneService/Lane | tee "$answers"
+} | "$grpcurl" -plaintext -d @ "$writer" lane.v1.LaneService/Lane | tee "$responses"

@@ -80,8 +80,8 @@ func messages(text []byte) bool {
 	}
 }
 
-// Each method of admin.v1 has a line for grpcurl in the pages, at an ingest, and at a writer where that answers it;
-// what a writer does not answer says whom to ask.
+// Each method of admin.v1 has a line for grpcurl in the pages, at an ingest, and at a writer where that serves it;
+// what a writer does not respond says whom to ask.
 func TestEachMethodHasItsLine(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Config{DeliveryPartitions: 1, StockPartitions: 1})
@@ -116,11 +116,11 @@ func TestEachMethodHasItsLine(t *testing.T) {
 					t.Errorf("%s has no line for an ingest", name)
 				}
 				said := status.Convert(w.calls(conn, name, m))
-				answers := !strings.Contains(said.Message(), "ask an ingest") || has("7070", name)
+				responses := !strings.Contains(said.Message(), "ask an ingest") || has("7070", name)
 				if said.Code() == codes.Unimplemented && !strings.Contains(said.Message(), "ask an ingest") {
 					t.Errorf("a writer says of %s: %v", name, said)
 				}
-				if answers != has("7070", name) {
+				if responses != has("7070", name) {
 					t.Errorf("%s has no line for a writer, which says: %v", name, said)
 				}
 			}

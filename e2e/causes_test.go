@@ -256,12 +256,12 @@ func TestCauseOfKafkaAway(t *testing.T) {
 	w.settled()
 	s := see(w, stack.DeliveryTopic)
 	cluster.Close()
-	w.until("the page says that no broker answers", func() error {
+	w.until("the page says that no broker responds", func() error {
 		r, err := s.admin.ListTables(w.ctx, &adminv1.ListTablesRequest{})
 		if err != nil {
 			return err
 		}
-		if !strings.Contains(r.GetSummary(), "no broker answers") {
+		if !strings.Contains(r.GetSummary(), "no broker responds") {
 			return fmt.Errorf("it says: %s", r.GetSummary())
 		}
 		return nil

@@ -65,10 +65,16 @@ func TestDesignMapIsComplete(t *testing.T) {
 // goFiles are the files of Go below some folders of root, tests left out, by their paths from root.
 func goFiles(t *testing.T, root string, folders ...string) map[string]*ast.File {
 	t.Helper()
+	return parsed(t, root, func(path string) bool { return !strings.HasSuffix(path, "_test.go") }, folders...)
+}
+
+// parsed are the files of Go below some folders of root that are taken, by their paths from root.
+func parsed(t *testing.T, root string, takes func(path string) bool, folders ...string) map[string]*ast.File {
+	t.Helper()
 	found := map[string]*ast.File{}
 	for _, folder := range folders {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || !takes(path) {
 				return err
 			}
 			file, err := parser.ParseFile(source.NewFileSet(), path, nil, parser.SkipObjectResolution)

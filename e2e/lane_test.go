@@ -80,11 +80,11 @@ func (h *hand) converse(call lanev1.LaneService_LaneClient, until int64, cut int
 	if err := call.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: open}}); err != nil {
 		return said(call, err)
 	}
-	answer, err := call.Recv()
+	response, err := call.Recv()
 	if err != nil {
 		return err
 	}
-	opened := answer.GetOpened()
+	opened := response.GetOpened()
 	var drop uint64
 	for _, r := range opened.GetReplay() {
 		drop += r.GetRows()
@@ -126,11 +126,11 @@ func (h *hand) converse(call lanev1.LaneService_LaneClient, until int64, cut int
 				return err
 			}
 		}
-		answer, err := call.Recv()
+		response, err := call.Recv()
 		if err != nil {
 			return err
 		}
-		switch m := answer.GetMessage().(type) {
+		switch m := response.GetMessage().(type) {
 		case *lanev1.LaneResponse_Settled:
 			h.position, h.checkpoint = m.Settled.GetPosition(), m.Settled.GetCheckpoint()
 			if settled++; settled == cut {
@@ -178,8 +178,8 @@ func (h *hand) durable(call lanev1.LaneService_LaneClient, barrier uint64) error
 // said is why a call takes no more messages: its own error is in its response.
 func said(call lanev1.LaneService_LaneClient, err error) error {
 	for errors.Is(err, io.EOF) {
-		if _, answered := call.Recv(); answered != nil {
-			return answered
+		if _, responded := call.Recv(); responded != nil {
+			return responded
 		}
 	}
 	return err

@@ -24,9 +24,9 @@ func TestMain(m *testing.M) {
 // together has one test more beside the others than there are processors, unless -parallel says how many: these tests
 // wait for processes, not for their own work. Two at a time left two processors idle for 42 % of the time.
 func together() error {
-	asked := false
-	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
-	if asked {
+	requested := false
+	flag.Visit(func(f *flag.Flag) { requested = requested || f.Name == "test.parallel" })
+	if requested {
 		return nil
 	}
 	return flag.Set("test.parallel", strconv.Itoa(runtime.GOMAXPROCS(0)+1))

@@ -138,7 +138,7 @@ func (m *misuse) reconfigure(from, to string) {
 func (m *misuse) deleteTable(name string) {
 	m.t.Helper()
 	address := "http://" + m.Endpoints.BigQueryREST + "/bigquery/v2/projects/sandbox/datasets/waybill/tables/" + name
-	if r := ask(m.ctx, m.t, http.MethodDelete, address, ""); r.code/100 != 2 {
+	if r := request(m.ctx, m.t, http.MethodDelete, address, ""); r.code/100 != 2 {
 		m.t.Fatalf("delete %s: %s", address, r.status)
 	}
 }

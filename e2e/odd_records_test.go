@@ -263,7 +263,7 @@ func (w *world) row(table, topic string, offset int64) string {
 		"table": {"waybill." + table}, "topic": {topic}, "partition": {"0"}, "offset": {fmt.Sprint(offset)},
 	}
 	address := "http://" + w.Endpoints.Admin + "/bigquery/row?" + query.Encode()
-	r := ask(w.ctx, w.t, http.MethodGet, address, "")
+	r := request(w.ctx, w.t, http.MethodGet, address, "")
 	if r.code == http.StatusNotFound {
 		return ""
 	}

@@ -43,9 +43,9 @@ func callerWith(t *testing.T, by, trusts *tlstest.Authority, name tlstest.Name) 
 	return c
 }
 
-// asked is what becomes of a caller at both ports of a service: the code of a list of tables, and the status of a page,
+// requested is what becomes of a caller at both ports of a service: the code of a list of tables, and the status of a page,
 // 0 where there is no connection.
-func (w *world) asked(s *stack.Service, secure *tls.Config, page string) (codes.Code, int) {
+func (w *world) requested(s *stack.Service, secure *tls.Config, page string) (codes.Code, int) {
 	w.t.Helper()
 	conn, err := grpc.NewClient(s.GRPC, grpc.WithTransportCredentials(credentials.NewTLS(secure.Clone())))
 	if err != nil {
@@ -122,8 +122,8 @@ func TestFourPortsBehindCertificates(t *testing.T) {
 	at := callerWith(t, first, first, oncall)
 	up := func(secure *tls.Config, page string) {
 		for _, s := range services {
-			w.until(s.Name+" answers", func() error {
-				if code, status := w.asked(s, secure, page); code != codes.OK || status != http.StatusOK {
+			w.until(s.Name+" responds", func() error {
+				if code, status := w.requested(s, secure, page); code != codes.OK || status != http.StatusOK {
 					return fmt.Errorf("%s, %d", code, status)
 				}
 				return nil
@@ -134,24 +134,24 @@ func TestFourPortsBehindCertificates(t *testing.T) {
 	began := []int{w.Writers[0].Pid(), w.Ingests[0].Pid()}
 	w.produce(stack.StockTopic, 100, events.Config{})
 
-	type answer struct {
+	type reply struct {
 		code codes.Code
 		page int
 	}
-	let, away := answer{codes.OK, 200}, answer{codes.Unavailable, 0}
-	check := func(what string, secure *tls.Config, want answer) {
+	let, away := reply{codes.OK, 200}, reply{codes.Unavailable, 0}
+	check := func(what string, secure *tls.Config, want reply) {
 		t.Helper()
 		for _, s := range services {
-			var got answer
-			if got.code, got.page = w.asked(s, secure, "/lanes"); got != want {
+			var got reply
+			if got.code, got.page = w.requested(s, secure, "/lanes"); got != want {
 				t.Errorf("%s at %s: %+v, want %+v", what, s.Name, got, want)
 			}
 		}
 	}
 	check("an operator", at, let)
 	check("another name", callerWith(t, first, first, tlstest.Name{DNS: "x.example.com"}),
-		answer{codes.PermissionDenied, 403})
-	check("no certificate", callerWith(t, first, first, tlstest.Name{}), answer{codes.Unauthenticated, 401})
+		reply{codes.PermissionDenied, 403})
+	check("no certificate", callerWith(t, first, first, tlstest.Name{}), reply{codes.Unauthenticated, 401})
 	check("another authority", callerWith(t, second, first, oncall), away)
 	check("a certificate that has ended",
 		callerWith(t, first, first, tlstest.Name{DNS: oncallName, Until: time.Now().Add(-time.Minute)}), away)

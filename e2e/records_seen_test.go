@@ -74,7 +74,7 @@ type tapped struct {
 }
 
 // A tap shows records of the whole fleet as they pass, those that its filter takes, at each point; what does not parse
-// is told with its place; and each offset can be followed to where it went.
+// is reported with its place; and each offset can be followed to where it went.
 func TestTapAndExplain(t *testing.T) {
 	t.Parallel()
 	w := peered(t)

@@ -15,7 +15,7 @@ func (w *world) notTaken(schema string) {
 	for _, args := range [][]string{{"reload"}, {"reload", "--validate"}} {
 		if code, out := w.at(first, args...); code != 1 || !strings.Contains(out, second.GRPC) ||
 			!strings.Contains(strings.Join(strings.Fields(out), " "), "Nothing was changed") {
-			w.t.Errorf("ingest %v, while one does not answer: status %d, %s", args, code, out)
+			w.t.Errorf("ingest %v, while one does not respond: status %d, %s", args, code, out)
 		}
 	}
 	back()

@@ -135,7 +135,7 @@ func TestContractsAreLoadedAgain(t *testing.T) {
 	w.acts(&said, first, "reload", "--request-id", "two")
 	if e := said.GetResult().GetEarlier(); len(e) == 0 || e[0].GetKind() != "operator: reload" ||
 		!strings.Contains(e[0].GetText(), "request_id=one") {
-		t.Errorf("the other operator's act is not told: %v", e)
+		t.Errorf("the other operator's act is not shown: %v", e)
 	}
 
 	for name, tt := range map[string]struct {

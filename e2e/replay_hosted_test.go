@@ -21,26 +21,26 @@ import (
 	"github.com/waybill-data/waybill/sandbox/kafka"
 )
 
-// asked are the two services that a process is steered and looked at by.
-type asked struct {
+// requested are the two services that a process is steered and looked at by.
+type requested struct {
 	*world
 	steer adminv1.SteeringServiceClient
 	look  adminv1.AdminServiceClient
 }
 
 // admin connects to a process.
-func (w *world) admin(to *stack.Service) asked {
+func (w *world) admin(to *stack.Service) requested {
 	w.t.Helper()
 	conn, err := grpc.NewClient(to.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { conn.Close() })
-	return asked{w, adminv1.NewSteeringServiceClient(conn), adminv1.NewAdminServiceClient(conn)}
+	return requested{w, adminv1.NewSteeringServiceClient(conn), adminv1.NewAdminServiceClient(conn)}
 }
 
 // replayed waits until what the fleet says of a replay is as wanted.
-func (p asked) replayed(name, what string, is func(*adminv1.Replay) bool) *adminv1.Replay {
+func (p requested) replayed(name, what string, is func(*adminv1.Replay) bool) *adminv1.Replay {
 	p.t.Helper()
 	var found *adminv1.Replay
 	p.until("replay "+name+" "+what, func() error {
@@ -68,13 +68,13 @@ func TestReplayThatAnIngestRuns(t *testing.T) {
 	w.produce(stack.DeliveryTopic, 3000, events.Config{Size: 1000, TruncatedEvery: 100, UnknownTypeEvery: -1})
 	w.settled()
 	first, second := w.admin(w.Ingests[0]), w.admin(w.Ingests[1])
-	ask := func(of asked, rate int64, act *adminv1.Act) (*adminv1.ReplayResponse, error) {
+	query := func(of requested, rate int64, act *adminv1.Act) (*adminv1.ReplayResponse, error) {
 		return of.steer.Replay(w.ctx, &adminv1.ReplayRequest{
 			Act: act, Name: "fix", Topic: stack.DeliveryTopic, Into: map[string]string{"": "shadow"},
 			BytesPerSecond: rate,
 		})
 	}
-	r, err := ask(first, 0, &adminv1.Act{ValidateOnly: true})
+	r, err := query(first, 0, &adminv1.Act{ValidateOnly: true})
 	if err != nil || r.GetResult().GetChanged() || len(r.GetReplay().GetRanges()) != 4 {
 		t.Fatalf("validated: %v, %v", r, err)
 	}
@@ -82,13 +82,13 @@ func TestReplayThatAnIngestRuns(t *testing.T) {
 	for _, of := range r.GetReplay().GetRanges() {
 		ends[int64(of.GetPartition())] = of.GetTo()
 	}
-	if r, err = ask(first, 20<<10, &adminv1.Act{Reason: "a test"}); err != nil || !r.GetResult().GetChanged() {
+	if r, err = query(first, 20<<10, &adminv1.Act{Reason: "a test"}); err != nil || !r.GetResult().GetChanged() {
 		t.Fatalf("%v, %v", r, err)
 	}
 	second.replayed("fix", "gets on", func(r *adminv1.Replay) bool {
 		return r.GetState() == "running" && r.GetSettled() > 50 && r.GetReason() == "a test"
 	})
-	if _, err = ask(second, 0, nil); status.Code(err) != codes.FailedPrecondition ||
+	if _, err = query(second, 0, nil); status.Code(err) != codes.FailedPrecondition ||
 		!strings.Contains(err.Error(), "is under way already") {
 		t.Errorf("the same one elsewhere: %v", err)
 	}
@@ -97,7 +97,7 @@ func TestReplayThatAnIngestRuns(t *testing.T) {
 		t.Fatalf("stopped: %v, %v", said, err)
 	}
 	w.produce(stack.DeliveryTopic, 200, events.Config{TruncatedEvery: 100, UnknownTypeEvery: -1})
-	if r, err = ask(second, 20<<10, nil); err != nil || len(r.GetReplay().GetRemarks()) != 0 {
+	if r, err = query(second, 20<<10, nil); err != nil || len(r.GetReplay().GetRemarks()) != 0 {
 		t.Fatalf("it goes on: %v, %v", r, err)
 	}
 	was := said.GetReplay().GetSettled()
@@ -112,7 +112,7 @@ func TestReplayThatAnIngestRuns(t *testing.T) {
 		t.Errorf("nothing is left: %v", interrupted)
 	}
 	w.restart(w.Ingests[1])
-	if _, err = ask(first, 100<<20, nil); err != nil {
+	if _, err = query(first, 100<<20, nil); err != nil {
 		t.Fatal(err)
 	}
 	done := first.replayed("fix", "is done", func(r *adminv1.Replay) bool { return r.GetState() == "done" })

@@ -33,8 +33,8 @@ func (w *world) replayed(args ...string) (int, string) {
 	return 0, out.String()
 }
 
-// told is what a replay prints.
-type told struct {
+// reported is what a replay prints.
+type reported struct {
 	Tables map[string]string
 	Ranges map[string]struct{ From, To int64 }
 	Now    *struct {
@@ -78,7 +78,7 @@ func TestReplay(t *testing.T) {
 	w.produce(stack.DeliveryTopic, 8000, events.Config{TruncatedEvery: 100, UnknownTypeEvery: -1})
 	w.settled()
 
-	var plan told
+	var plan reported
 	code, out := w.replayed("--name", "all", "--into", "shadow", "--validate")
 	if err := json.Unmarshal([]byte(out), &plan); code != 0 || err != nil || len(plan.Ranges) != 4 {
 		t.Fatalf("validated: status %d, %v: %s", code, err, out)

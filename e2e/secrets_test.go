@@ -175,6 +175,6 @@ func TestNoSecretComesOutOfTheFleet(t *testing.T) {
 // page is the text of a page of the admin port, whatever its status.
 func (w *world) page(s *stack.Service, path string) string {
 	w.t.Helper()
-	r := ask(w.ctx, w.t, http.MethodGet, "http://"+s.Admin+path, "")
+	r := request(w.ctx, w.t, http.MethodGet, "http://"+s.Admin+path, "")
 	return fmt.Sprint(r.header) + r.body
 }

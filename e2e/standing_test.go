@@ -107,8 +107,8 @@ var standings = map[string]standing{
 	},
 }
 
-// Tables that somebody else has made: each is told before the lanes meet it, those that can take rows do, and of the
-// others the lane says why, and goes on by itself once a table stands in their place.
+// Tables that somebody else has made: each is reported before the lanes meet it, those that can take rows do, and of
+// the others the lane says why, and goes on by itself once a table stands in their place.
 func TestTablesThatExist(t *testing.T) {
 	t.Parallel()
 	contracts, topics := "", []string{}
@@ -213,7 +213,7 @@ func TestTablesThatExist(t *testing.T) {
 func (w *world) bigQuery(method, path, body string) int {
 	w.t.Helper()
 	address := "http://" + w.Endpoints.BigQueryREST + "/bigquery/v2/projects/sandbox/" + path
-	r := ask(w.ctx, w.t, method, address, body)
+	r := request(w.ctx, w.t, method, address, body)
 	if r.code/100 != 2 && method == http.MethodPost {
 		w.t.Logf("%s %s: %s", method, path, r.body)
 	}

@@ -14,15 +14,15 @@ import (
 )
 
 // at runs a command of ingest, asking one of the services of the stack, and returns its exit status and what it prints.
-func (w *world) at(asked *stack.Service, args ...string) (int, string) {
-	out, errs, code := w.ingest(append(args, "--at", asked.GRPC)...)
+func (w *world) at(requested *stack.Service, args ...string) (int, string) {
+	out, errs, code := w.ingest(append(args, "--at", requested.GRPC)...)
 	return code, out + errs
 }
 
 // acts runs an act, which must succeed, and reads what it returns.
-func (w *world) acts(into proto.Message, asked *stack.Service, args ...string) {
+func (w *world) acts(into proto.Message, requested *stack.Service, args ...string) {
 	w.t.Helper()
-	code, out := w.at(asked, append(args, "-o", "json")...)
+	code, out := w.at(requested, append(args, "-o", "json")...)
 	if code != 0 {
 		w.t.Fatalf("ingest %s: status %d, %s", strings.Join(args, " "), code, out)
 	}
@@ -96,11 +96,11 @@ func TestPausedTopic(t *testing.T) {
 	if !said.GetResult().GetChanged() || said.GetResult().GetRepeated() || len(said.GetResult().GetResponses()) != 2 {
 		t.Fatalf("paused: %v", &said)
 	}
-	for _, asked := range w.Ingests {
-		w.acts(&again, asked, pause...)
+	for _, requested := range w.Ingests {
+		w.acts(&again, requested, pause...)
 		if !again.GetResult().GetRepeated() ||
 			!proto.Equal(again.GetLanes()[0].GetUntil(), said.GetLanes()[0].GetUntil()) {
-			t.Errorf("the same act again, at %s: %v", asked.Name, &again)
+			t.Errorf("the same act again, at %s: %v", requested.Name, &again)
 		}
 	}
 	at := w.states(topic, "paused")
@@ -138,7 +138,7 @@ func TestPausedTopic(t *testing.T) {
 	w.acts(&shorter, second, "pause", "--table", "delivery_events", "--for", "3h", "--request-id", "three")
 	if e := shorter.GetResult().GetEarlier(); len(e) == 0 || e[0].GetKind() != "operator: pause" ||
 		!strings.Contains(e[0].GetText(), "request_id=two") {
-		t.Errorf("the other operator's act is not told: %v", e)
+		t.Errorf("the other operator's act is not shown: %v", e)
 	}
 	for want, args := range map[string][]string{
 		`the nearest is "` + topic + `"`:    {"resume", "--topic", topic + "x"},
@@ -219,16 +219,16 @@ func TestMovedLanes(t *testing.T) {
 	from := where(2)
 	move := []string{"move", "--topic", topic, "--partition", "2", "--to", others[from], "--reason", "a try"}
 	var moved adminv1.MoveLaneResponse
-	for _, asked := range w.Ingests { // one of them does not carry it
-		w.acts(&moved, asked, append(move, "--validate")...)
+	for _, requested := range w.Ingests { // one of them does not carry it
+		w.acts(&moved, requested, append(move, "--validate")...)
 		if moved.GetResult().GetChanged() || moved.GetFrom() != from || moved.GetTo() != others[from] {
-			t.Errorf("validated at %s: %v", asked.Name, &moved)
+			t.Errorf("validated at %s: %v", requested.Name, &moved)
 		}
 	}
-	for i, asked := range w.Ingests {
-		w.acts(&moved, asked, append(move, "--request-id", "m")...)
+	for i, requested := range w.Ingests {
+		w.acts(&moved, requested, append(move, "--request-id", "m")...)
 		if i == 0 && !moved.GetResult().GetChanged() || i == 1 && !moved.GetResult().GetRepeated() {
-			t.Errorf("moved by %s: %v", asked.Name, &moved)
+			t.Errorf("moved by %s: %v", requested.Name, &moved)
 		}
 	}
 	w.until("the lane has moved", func() error {

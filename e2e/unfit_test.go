@@ -19,7 +19,7 @@ import (
 // dead letter, and the table has each record once.
 func TestVersionWaitsForTheOperator(t *testing.T) {
 	t.Parallel()
-	const topic, asked = "claims", `columns: {"size": {type: STRING}, or {skip: true}}`
+	const topic, requested = "claims", `columns: {"size": {type: STRING}, or {skip: true}}`
 	w := prepared(t, stack.Config{
 		Topics: []string{topic + ":2"},
 		Contracts: `  - topic: claims
@@ -87,7 +87,7 @@ func TestVersionWaitsForTheOperator(t *testing.T) {
 	})
 	for _, want := range []string{
 		fmt.Sprintf("schema id %d does not fit the contract claims-value", id),
-		"payload.size: the contract has long, it has string", asked,
+		"payload.size: the contract has long, it has string", requested,
 	} {
 		if !strings.Contains(waits, want) {
 			t.Errorf("it waits for %s; want %q", waits, want)

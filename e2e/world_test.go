@@ -248,8 +248,8 @@ type reply struct {
 	header       http.Header
 }
 
-// ask makes a request and returns the reply, whatever its status.
-func ask(ctx context.Context, t *testing.T, method, address, body string) reply {
+// request makes a request and returns the reply, whatever its status.
+func request(ctx context.Context, t *testing.T, method, address, body string) reply {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
 	if err != nil {

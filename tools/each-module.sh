@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs a command in each module of the workspace, alone: the go.work file must not lend it anything. All are run before one fails.
+# Runs a command in each module of the workspace, alone: the go.work file must not add to it. All are run before one fails.
 set -eu
 failed=0
 for dir in $(go list -m -f '{{.Dir}}'); do

@@ -12,7 +12,7 @@ while read -r file target; do
 	if go test "./$(dirname "$file")" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 1s -parallel 2 -timeout 5m >"$out" 2>&1; then
 		tail -n 2 "$out"
 	elif grep -q '^    context deadline exceeded$' "$out" && ! grep -q -e 'Failing input' -e panic "$out"; then
-		# Go's fuzzer reports its own end of time as a failure when a worker is slow to hear of it; no input failed.
+		# Go's fuzzer reports its own end of time as a failure when a worker is slow to learn of it; no input failed.
 		echo 'time is up'
 	else
 		cat "$out"

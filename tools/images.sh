@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds an image of each service into bin/images, without an engine: NAME.tar, an OCI layout that `docker load`, `podman load`, `skopeo` and `crane`
-# take; NAME.cdx.json, what is in it; NAME.digest. Where an engine answers, it gets them too. By variables: VERSION, IMAGE, ARCH;
+# take; NAME.cdx.json, what is in it; NAME.digest. Where an engine responds, it gets them too. By variables: VERSION, IMAGE, ARCH;
 # SOURCE_DATE_EPOCH instead of the commit's time; CHECK=1 builds twice, the second time from another folder, and fails unless the digests are
 # the same; CHECK=cold has nothing in Go's cache the second time.
 set -eu
@@ -32,5 +32,5 @@ fi
 if docker info >/dev/null 2>&1; then
 	for file in "$out"/*.tar; do docker load --quiet --input "$file"; done
 else
-	echo "no Docker engine answers: load $out/*.tar where one does"
+	echo "no Docker engine responds: load $out/*.tar where one does"
 fi

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tries the images and docker-compose.yml with an engine: that which answers, or Debian's docker.io, which it installs and starts for the time of
+# Tries the images and docker-compose.yml with an engine: that which responds, or Debian's docker.io, which it installs and starts for the time of
 # the test where it is root and may. Builds the images twice and compares digests, looks at what is in them, brings up compose with three
 # writers, replaces each of them under load, and compares every offset. Where no engine can be had it says why and ends with 0.
 set -eu
@@ -33,12 +33,12 @@ without() {
 docker=docker
 if ! docker info >/dev/null 2>&1; then
 	if ! command -v dockerd >/dev/null; then
-		[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || without "no engine answers, and only root with apt can install one"
+		[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || without "no engine responds, and only root with apt can install one"
 		echo "installing docker.io"
 		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends docker.io; } >"$dir/apt" 2>&1 ||
 			without "docker.io cannot be installed: $(tail -1 "$dir/apt")"
 	fi
-	[ "$(id -u)" = 0 ] || without "no engine answers, and only root can start one"
+	[ "$(id -u)" = 0 ] || without "no engine responds, and only root can start one"
 	# Data, socket and state of its own: an engine that somebody else starts later is not in the way. vfs works on every file system.
 	for driver in overlay2 vfs; do
 		mkdir -p "$dir/engine"

@@ -9,7 +9,7 @@ import (
 // Print shows the plan, its first limit last.
 func (p Plan) Print(out io.Writer) error {
 	d := p.Demand
-	fmt.Fprintf(out, "%d partitions, %.2f GB/s, %d table(s) each, BigQuery answers in %.0f ms\ncosts: %s\n\n",
+	fmt.Fprintf(out, "%d partitions, %.2f GB/s, %d table(s) each, BigQuery responds in %.0f ms\ncosts: %s\n\n",
 		d.Partitions, d.BytesPerS/1e9, d.Tables, 1e3*d.LatencyS, p.Source)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "it needs")

@@ -161,7 +161,7 @@ func (r *run) pause(ctx context.Context, d Disturbance, s *stack.Service) error 
 	return s.Signal(syscall.SIGCONT) // also when the run is over: a stopped process takes no stop signal
 }
 
-// comeAndGo starts a service for a while; list hears when it is there, and when it is about to go.
+// comeAndGo starts a service for a while; list learns when it is there, and when it is about to go.
 func (r *run) comeAndGo(ctx context.Context, s *stack.Service, stay time.Duration, list func(there bool)) error {
 	if !r.take(s) {
 		return nil

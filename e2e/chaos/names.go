@@ -16,12 +16,12 @@ const name = "writer.chaos"
 
 // What a list of writers may be for a while, however the writers are.
 const (
-	lacksOne   = "lacks a writer that serves"
-	liesOnDead = "has an address where nobody is"
-	empty      = "is empty"
+	lacksOne  = "lacks a writer that serves"
+	namesDead = "has an address where nobody is"
+	empty     = "is empty"
 )
 
-var namings = []string{lacksOne, liesOnDead, empty}
+var namings = []string{lacksOne, namesDead, empty}
 
 // naming is what the name resolves to: addresses of relays in front of the writers, all at one port.
 type naming struct {
@@ -74,7 +74,7 @@ func (n *naming) publish() {
 		}
 		addresses = append(addresses, host(i))
 	}
-	if n.how == liesOnDead {
+	if n.how == namesDead {
 		addresses = append(addresses, host(writers+1))
 	}
 	n.server.Publish(addresses...)

@@ -20,7 +20,7 @@ const shadow = "delivery_events_shadow"
 const actWithin = 8 * time.Second
 
 // operate does what an operator would while everything fails, asking one ingest after the other. An act that fails is
-// none: whoever was asked may be dead, or its brokers away. The error is of an act whose answer says nothing.
+// none: whoever was asked may be dead, or its brokers away. The error is of an act whose response says nothing.
 func (r *run) operate(ctx context.Context, d Disturbance) error {
 	var args []string
 	check := func([]byte) error { return nil }
@@ -40,7 +40,7 @@ func (r *run) operate(ctx context.Context, d Disturbance) error {
 		}
 		record := fmt.Sprintf("%s/%d/%d", at.topic, at.partition, offset)
 		args = []string{"skip", record, "--reason", "chaos", "-o", "json"}
-		r.results.asks(at, offset)
+		r.results.order(at, offset)
 		check = func(out []byte) error { return r.results.skipped(at, offset, out) }
 	default:
 		args = []string{"reload"}

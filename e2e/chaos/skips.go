@@ -34,8 +34,8 @@ func (r *run) nextOf(topic string) (at place, offset int64, ok bool) {
 // nobody knows, for whoever was asked may have died.
 type skips map[place]map[int64]string
 
-// asks notes that a record is to be skipped, before anybody can have done so.
-func (r *results) asks(at place, offset int64) {
+// order notes that a record is to be skipped, before anybody can have done so.
+func (r *results) order(at place, offset int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.skips == nil {
@@ -63,28 +63,28 @@ func (r *results) skipped(at place, offset int64, out []byte) error {
 
 // skipping is what has become of the records of a topic that were skipped.
 type skipping struct {
-	// Asked are the records that operators had skipped, Letters those that are dead letters for that reason.
-	Asked, Letters int64
+	// Ordered are the records that operators had skipped, Letters those that are dead letters for that reason.
+	Ordered, Letters int64
 	// Both have a row beside the letter, and nobody was told that they became one: whoever wrote it died before that
 	// counted, and the next owner of the lane knew no such order.
 	Both int64
-	// Unasked are such letters that nobody asked for; Untold are records of which an operator was told that they became
-	// a letter, and there is none, or a row beside it.
-	Unasked, Untold int64
+	// Unordered are such letters that nobody asked for; Unlike are records of which an operator was told that they
+	// became a letter, and there is none, or a row beside it.
+	Unordered, Unlike int64
 }
 
-func (s skipping) ok() bool { return s.Unasked+s.Untold == 0 }
+func (s skipping) ok() bool { return s.Unordered+s.Unlike == 0 }
 
 func (s skipping) plus(o skipping) skipping {
 	return skipping{
-		s.Asked + o.Asked, s.Letters + o.Letters, s.Both + o.Both, s.Unasked + o.Unasked, s.Untold + o.Untold,
+		s.Ordered + o.Ordered, s.Letters + o.Letters, s.Both + o.Both, s.Unordered + o.Unordered, s.Unlike + o.Unlike,
 	}
 }
 
 func (s skipping) String() string {
 	return fmt.Sprintf("%d records skipped by operators are dead letters that say so, of %d asked for; %d of them are "+
-		"rows too, as nobody was told; %d nobody asked for, %d otherwise than said", s.Letters, s.Asked, s.Both,
-		s.Unasked, s.Untold)
+		"rows too, as nobody was told; %d nobody asked for, %d otherwise than said", s.Letters, s.Ordered, s.Both,
+		s.Unordered, s.Unlike)
 }
 
 // account compares what operators asked for and were told with the letters of a topic.
@@ -95,8 +95,8 @@ func (all skips) account(topic string, why map[int32]map[int64]reasons) (s skipp
 				continue
 			}
 			s.Letters++
-			if _, asked := all[place{topic, partition}][offset]; !asked {
-				s.Unasked++
+			if _, requested := all[place{topic, partition}][offset]; !requested {
+				s.Unordered++
 			}
 		}
 	}
@@ -104,10 +104,10 @@ func (all skips) account(topic string, why map[int32]map[int64]reasons) (s skipp
 		if at.topic != topic {
 			continue
 		}
-		for offset, told := range offsets {
-			s.Asked++
-			if told == "letter" && why[at.partition][offset]&forSkip == 0 {
-				s.Untold++
+		for offset, reported := range offsets {
+			s.Ordered++
+			if reported == "letter" && why[at.partition][offset]&forSkip == 0 {
+				s.Unlike++
 			}
 		}
 	}
@@ -165,7 +165,7 @@ func (r *run) beside(
 			switch {
 			case p.Topic != t.name || why[p.Partition][p.Offset]&forSkip == 0:
 			case r.results.skips[at][p.Offset] == "letter":
-				s.Untold++
+				s.Unlike++
 			default:
 				forgiven[verify.Offence{
 					Kind: verify.Both, Topic: p.Topic, Partition: p.Partition, Offset: p.Offset,

@@ -83,7 +83,7 @@ func (w *world) checks(ctx context.Context) error {
 			return err
 		}
 		if !reflect.DeepEqual(got, c.want) {
-			return fmt.Errorf("%s: %s\n  answers  %s\n  expected %s", path, c.what, spell(got), spell(c.want))
+			return fmt.Errorf("%s: %s\n  responds %s\n  expected %s", path, c.what, spell(got), spell(c.want))
 		}
 	}
 	return nil

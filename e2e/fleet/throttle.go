@@ -73,10 +73,10 @@ func (t *throttle) relay(near net.Conn) {
 		t.slowly(far, near)
 		far.Close()
 	})
-	answers := make([]byte, held)
+	responses := make([]byte, held)
 	for {
-		n, err := far.Read(answers)
-		if _, e := near.Write(answers[:n]); e != nil || err != nil {
+		n, err := far.Read(responses)
+		if _, e := near.Write(responses[:n]); e != nil || err != nil {
 			near.Close()
 			return
 		}

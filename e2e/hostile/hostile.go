@@ -54,7 +54,7 @@ const (
 // Report is what came of it.
 type Report struct {
 	Attacks int
-	// Alive says that the writer is the process that was started, and answers.
+	// Alive says that the writer is the process that was started, and responses.
 	Alive bool
 	// PeakBytes is the most resident memory of the writer.
 	PeakBytes float64
@@ -199,7 +199,7 @@ func (r *run) all(ctx context.Context) (report Report, err error) {
 		share, err = r.measure(ctx, attacks[n-1].name, "attack", "--address="+writer.GRPC, "--number="+strconv.Itoa(n),
 			lasts)
 		if err != nil {
-			break // the writer does not answer any more
+			break // the writer does not respond any more
 		}
 		shares = append(shares, share)
 		report.Attacks++
@@ -239,7 +239,7 @@ func (r *run) measure(ctx context.Context, name string, args ...string) (share f
 	}
 	used, err := writer.Metrics(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("the writer does not answer: %w", err)
+		return 0, fmt.Errorf("the writer does not respond: %w", err)
 	}
 	client := &stack.Process{
 		Name: "client", Path: r.config.Self, Args: args, CPUs: r.clients,
@@ -254,7 +254,7 @@ func (r *run) measure(ctx context.Context, name string, args ...string) (share f
 	for client.Running() {
 		m, err := writer.Metrics(ctx)
 		if err != nil {
-			return 0, fmt.Errorf("the writer does not answer: %w", err)
+			return 0, fmt.Errorf("the writer does not respond: %w", err)
 		}
 		peak, goroutines = max(peak, m.ResidentBytes()), max(goroutines, m.Sum("go_goroutines"))
 		select {
@@ -273,7 +273,7 @@ func (r *run) measure(ctx context.Context, name string, args ...string) (share f
 	}
 	now, err := writer.Metrics(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("the writer does not answer: %w", err)
+		return 0, fmt.Errorf("the writer does not respond: %w", err)
 	}
 	share = client.Used().Seconds() / took
 	fmt.Fprintf(r.config.Out, "%-52s %9.0f %12.0f %10.0f %10.0f %12.2f %12.2f\n", name, peak/(1<<20), goroutines,

@@ -83,7 +83,7 @@ func create(s *State, table, name int8) int8 {
 	return 1
 }
 
-// drift is the end of a connection: what BigQuery has not taken may arrive later, and what it answered is lost.
+// drift is the end of a connection: what BigQuery has not taken may arrive later, and its response is lost.
 func drift(s *State, l *Lane) {
 	if l.Stream == 0 {
 		return

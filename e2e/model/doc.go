@@ -1,5 +1,5 @@
 // Package model is the lane protocol as a state machine small enough to be explored to its end: every interleaving of
-// two owners, every crash, every lost answer, within bounds. It shares no code with the services; docs/protocol.md is
+// two owners, every crash, every lost response, within bounds. It shares no code with the services; docs/protocol.md is
 // what both are written from.
 //
 // # What there is
@@ -11,7 +11,7 @@
 // (writer.go, queue.go) fences or adopts, raises barriers, appends, resends, settles.
 //
 // The group goes on to other generations while the partition stays with its owner, or while that one drains and nobody
-// else has it; the owner hears of it later (generation.go). A commit may be in doubt: then its member waits for the
+// else has it; the owner learns of it later (generation.go). A commit may be in doubt: then its member waits for the
 // next generation.
 //
 // A new owner may open at any time: in a new generation while the old owner still lives (a zombie), in the same one

@@ -20,14 +20,14 @@ func (w *World) generationSteps(s *State) {
 			n := *s
 			to := &n.Calls[i]
 			to.Ingest.Generation = c.Ingest.Assigned
-			w.emit(&n, "owner %d hears of generation %d, and that the partition is still its own", c.Name,
+			w.emit(&n, "owner %d learns of generation %d, and that the partition is still its own", c.Name,
 				c.Ingest.Assigned)
 		}
 		w.doubt(s, i)
 	}
 }
 
-// doubt is a commit without an answer. It may land at any time. Its member commits nothing until it hears of another
+// doubt is a commit without a response. It may land at any time. Its member commits nothing until it learns of another
 // generation.
 func (w *World) doubt(s *State, i int) {
 	c := &s.Calls[i]
@@ -40,7 +40,7 @@ func (w *World) doubt(s *State, i int) {
 	if !w.without(NoBar) {
 		n.Doubted = c.Commit.Generation
 	}
-	w.emit(&n, "the commit of owner %d in generation %d has no answer, and is under way", c.Name, c.Commit.Generation)
+	w.emit(&n, "the commit of owner %d in generation %d has no response, and is under way", c.Name, c.Commit.Generation)
 }
 
 // waits says that a commit is not sent in its generation, since another commit is in doubt there.

@@ -56,7 +56,7 @@ func (w *World) open(s *State) {
 	}
 }
 
-// opened takes the answer to Open: what to drop and skip on replay, and the checkpoint to commit first.
+// opened takes the response to Open: what to drop and skip on replay, and the checkpoint to commit first.
 func (w *World) opened(s *State, c *Call, p Pair) {
 	if c.Ingest.Phase == IngestGone {
 		return
@@ -127,7 +127,7 @@ func (w *World) respond(s *State, i int) {
 	}
 }
 
-// halfClose ends a quiet call: the writer answers Closed, whose clean checkpoint ingest commits.
+// halfClose ends a quiet call: the writer responds Closed, whose clean checkpoint ingest commits.
 func (w *World) halfClose(s *State, i int) {
 	if c := &s.Calls[i]; c.Sent > 0 || c.Barrier || c.Awaiting || c.Commit.Stage != Idle {
 		return

@@ -105,7 +105,7 @@ func (w *World) confirm(s *State, i int) {
 		n := *s
 		n.Losses++
 		n.Calls[i].Commit.Stage = Sent
-		w.emit(&n, "Kafka's answer to the commit of owner %d is lost; it commits again", c.Name)
+		w.emit(&n, "Kafka's response to the commit of owner %d is lost; it commits again", c.Name)
 	}
 }
 

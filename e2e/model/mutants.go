@@ -9,7 +9,7 @@ type Mutant uint16
 const (
 	// NoResidue: checkpoints do not carry the rows that are still to be dropped.
 	NoResidue Mutant = 1 << iota
-	// CommitNotAwaited: ingest answers a barrier as soon as it has sent the commit.
+	// CommitNotAwaited: ingest confirms a barrier as soon as it has sent the commit.
 	CommitNotAwaited
 	// NoFence: the opening counts the rows of a stream and does not finalize it.
 	NoFence

@@ -45,7 +45,7 @@ func (w *World) pump(c *Call) (done bool) {
 	return false
 }
 
-// reply takes BigQuery's answer to the oldest request under way.
+// reply takes BigQuery's response to the oldest request under way.
 func (w *World) reply(s *State, i int, t int8) {
 	r := s.Calls[i].Table[t].Flight[0]
 	if r.Result == None {
@@ -61,7 +61,7 @@ func (w *World) reply(s *State, i int, t int8) {
 		l.Draining--
 		l.Shifted = l.Shifted && l.Draining > 0
 		w.advance(&n, c)
-		w.emit(&n, "owner %d hears %s for rows %s of %s, behind the rejected one", call, r.Result, name(r.Rows), id)
+		w.emit(&n, "owner %d gets %s for rows %s of %s, behind the rejected one", call, r.Result, name(r.Rows), id)
 		return
 	}
 	l.InFlight--
@@ -78,7 +78,7 @@ func (w *World) reply(s *State, i int, t int8) {
 	}
 	if !good {
 		w.end(&n, c)
-		w.emit(&n, "owner %d hears %s for rows %s of %s and gives up: ABORTED", call, r.Result, name(r.Rows), id)
+		w.emit(&n, "owner %d gets %s for rows %s of %s and gives up: ABORTED", call, r.Result, name(r.Rows), id)
 		return
 	}
 	if r.Result != RowErrors {
@@ -87,7 +87,7 @@ func (w *World) reply(s *State, i int, t int8) {
 		l.Swapped = l.Swapped && count > 1
 	}
 	w.advance(&n, c)
-	w.emit(&n, "owner %d hears %s for rows %s of %s", call, r.Result, name(r.Rows), id)
+	w.emit(&n, "owner %d gets %s for rows %s of %s", call, r.Result, name(r.Rows), id)
 }
 
 // refuse takes rows that BigQuery will never take out of the first piece, and waits until they are left out. The pieces

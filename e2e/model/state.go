@@ -104,14 +104,14 @@ type Request struct {
 	Offset int8
 	Rows   records
 	Result Result
-	// Expected is the rows in the stream when the answer was given.
+	// Expected is the rows in the stream when the response was given.
 	Expected int8
 }
 
 // Result is what BigQuery says of an append.
 type Result int8
 
-// BigQuery's answers.
+// BigQuery's responses.
 const (
 	None Result = iota
 	Written
@@ -122,7 +122,7 @@ const (
 )
 
 func (a Result) String() string {
-	return [...]string{"no answer", "written", "ALREADY_EXISTS", "OUT_OF_RANGE", "row errors", "STREAM_FINALIZED"}[a]
+	return [...]string{"no response", "written", "ALREADY_EXISTS", "OUT_OF_RANGE", "row errors", "STREAM_FINALIZED"}[a]
 }
 
 // Commit is a commit under way.
@@ -156,7 +156,7 @@ type Call struct {
 // Ingest is ingest's half.
 type Ingest struct {
 	Phase IngestPhase
-	// Generation is the newest that it has heard of, Assigned the newest in which the partition is its own.
+	// Generation is the newest that it has learned of, Assigned the newest in which the partition is its own.
 	Generation, Assigned int8
 	// Next is the next record to take. Drop and Skip are Opened's replay and left-out records.
 	Next int8
@@ -239,7 +239,7 @@ type Block struct {
 	// Tried: it was sent at its present offset. InDoubt: a copy may still arrive over a lost connection.
 	Tried, InDoubt bool
 	// Refused are rows that BigQuery will never take, until a durable checkpoint leaves them out: LeftAt is its
-	// version, 0 while ingest has not answered.
+	// version, 0 while ingest has not responded.
 	Refused records
 	LeftAt  int8
 }

@@ -14,7 +14,7 @@ type World struct {
 	// Opens bounds how often an owner opens, and so how often one breaks; Generations how often the partition changes
 	// hands.
 	Opens, Generations int8
-	// Losses bounds lost connections to BigQuery and lost answers of Kafka; Rests how often an idle lane rests.
+	// Losses bounds lost connections to BigQuery and lost responses of Kafka; Rests how often an idle lane rests.
 	Losses, Rests int8
 	// Stays bounds how often the group goes on to another generation while the partition stays with its owner, or is
 	// withheld while that one drains. With any, a commit may be in doubt.

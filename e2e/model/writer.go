@@ -250,7 +250,7 @@ func (w *World) encode(c *Call, clean bool) Pair {
 	return p
 }
 
-// end is the end of the whole call: the writer dies, or gives up and ingest hears of it.
+// end is the end of the whole call: the writer dies, or gives up and ingest learns of it.
 func (w *World) end(s *State, c *Call) {
 	for t := range c.Table {
 		drift(s, &c.Table[t])

@@ -1,6 +1,6 @@
 """The script that a team would write, for `bench peer`: JSON records into BigQuery's default stream, at least once.
 
-Fetches in portions, lays each portion out as protobuf rows, keeps some appends in flight, and commits offsets behind what is answered.
+Fetches in chunks, lays each chunk out as protobuf rows, keeps some appends in flight, and commits offsets behind what is confirmed.
 """
 
 import collections
@@ -14,7 +14,7 @@ from google.cloud.bigquery_storage_v1 import BigQueryWriteClient, types, writer
 from google.cloud.bigquery_storage_v1.services.big_query_write.transports import BigQueryWriteGrpcTransport
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-PORTION = 5000  # records an append
+CHUNK = 5000  # records an append
 IN_FLIGHT = 8  # appends
 
 Field = descriptor_pb2.FieldDescriptorProto
@@ -70,12 +70,12 @@ def main():
     flying = collections.deque()
 
     def land():
-        answer, ends = flying.popleft()
-        answer.result()
+        response, ends = flying.popleft()
+        response.result()
         consumer.commit(offsets=[TopicPartition(env["TOPIC"], p, o) for p, o in ends.items()], asynchronous=True)
 
     while going:
-        records = consumer.consume(PORTION, timeout=0.1)
+        records = consumer.consume(CHUNK, timeout=0.1)
         rows, ends = [], {}
         for record in records:
             if record.error():

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Delay is a relay whose answers are late: what comes back is held for a while and not slowed down.
+// Delay is a relay whose responses are late: what comes back is held for a while and not slowed down.
 type Delay struct {
 	listener net.Listener
 	behind   string
@@ -80,7 +80,7 @@ type chunk struct {
 	due   time.Time
 }
 
-// hold copies and holds what it copies. The queue is bounded by what fits into it: a relay for tests, of answers that
+// hold copies and holds what it copies. The queue is bounded by what fits into it: a relay for tests, of responses that
 // are small.
 func (d *Delay) hold(to io.Writer, from io.Reader) {
 	queue := make(chan chunk, 1<<14)

@@ -16,15 +16,15 @@ var client = &http.Client{Timeout: 30 * time.Second} // for what hangs: a busy m
 
 // get fetches a page of a process's admin port.
 func get(ctx context.Context, url string) (io.ReadCloser, error) {
-	resp, err := ask(ctx, url, "")
+	resp, err := request(ctx, url, "")
 	if err != nil {
 		return nil, err
 	}
 	return resp.Body, nil
 }
 
-// ask fetches a page in a format. The caller closes its body.
-func ask(ctx context.Context, url string, format expfmt.Format) (*http.Response, error) {
+// request fetches a page in a format. The caller closes its body.
+func request(ctx context.Context, url string, format expfmt.Format) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ type Metrics map[string]*dto.MetricFamily
 
 // ReadMetrics reads the /metrics page of an admin address, as protobuf: text has no native histograms.
 func ReadMetrics(ctx context.Context, admin string) (Metrics, error) {
-	resp, err := ask(ctx, "http://"+admin+"/metrics", expfmt.NewFormat(expfmt.TypeProtoDelim))
+	resp, err := request(ctx, "http://"+admin+"/metrics", expfmt.NewFormat(expfmt.TypeProtoDelim))
 	if err != nil {
 		return nil, err
 	}

@@ -61,15 +61,15 @@ func (n *Names) serve() {
 		if err != nil {
 			return
 		}
-		if answer, err := n.answer(buffer[:size]); err == nil {
-			_, _ = n.conn.WriteTo(answer, from) // whoever asked tries again
+		if respond, err := n.respond(buffer[:size]); err == nil {
+			_, _ = n.conn.WriteTo(respond, from) // whoever asked tries again
 		}
 	}
 }
 
-// answer builds the response to a question: the addresses for A of the name, nothing for other types, NXDOMAIN for
+// respond builds the response to a question: the addresses for A of the name, nothing for other types, NXDOMAIN for
 // other names.
-func (n *Names) answer(question []byte) ([]byte, error) {
+func (n *Names) respond(question []byte) ([]byte, error) {
 	var parser dnsmessage.Parser
 	header, err := parser.Start(question)
 	if err != nil {

@@ -132,7 +132,7 @@ func (p Package) Name() string {
 	return strings.ReplaceAll(strings.TrimPrefix(p.Path, "services/"), "/internal", "")
 }
 
-// explore runs each test alone, unmutated, so many at a time, and notes which conditions it comes by. shaky hears of a
+// explore runs each test alone, unmutated, so many at a time, and notes which conditions it comes by. shaky learns of a
 // test that fails once and passes then: what it said of a mutant would prove nothing, so it is left out.
 func (b *built) explore(ctx context.Context, parallel int, skip func(test string) bool, shaky func(test string)) error {
 	listed, err := run(ctx, b.dir, nil, b.binary, "-test.list", "^(Test|Example|Fuzz)")

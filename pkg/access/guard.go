@@ -136,13 +136,13 @@ func (g *Guard) admit(
 			"access.tokens", caller.Name, need)}
 	}
 	g.refused.WithLabelValues(no.why).Inc()
-	g.tell(what, from, caller.Name, no.why, need)
+	g.warn(what, from, caller.Name, no.why, need)
 	return ctx, no
 }
 
 func (g *Guard) isOpen(r rule) bool { return r.name != "" && slices.Contains(g.config.Open, r.name) }
 
-func (g *Guard) tell(what, from, name, why, need string) {
+func (g *Guard) warn(what, from, name, why, need string) {
 	g.bound.Say(func(others int) {
 		g.log.Warn("caller refused", "what", what, "from", from, "caller", name, "why", why, "needs", need,
 			"others_since_last", others)

@@ -66,7 +66,7 @@ func TestHandler(t *testing.T) {
 	}
 }
 
-// Pages answer GET, and the form of acts POST; nothing answers to any other method.
+// Pages take GET, and the form of acts POST; nothing takes any other method.
 func TestPagesTakeTheirMethodsAlone(t *testing.T) {
 	visited := 0
 	h := Handler(Config{

@@ -355,7 +355,7 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// Who needs some sections alone hears of what is wrong with those and with the file, and of nothing else.
+// Who needs some sections alone learns of what is wrong with those and with the file, and of nothing else.
 func TestLoadParts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "service.yaml")
 	for text, want := range map[string][]string{

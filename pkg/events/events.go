@@ -24,7 +24,7 @@ import (
 const (
 	// Remembered is how many events a Ring holds.
 	Remembered = 2048
-	// mostText bounds the text of one event, in bytes: stacks and answers of BigQuery may be long.
+	// mostText bounds the text of one event, in bytes: stacks and responses of BigQuery may be long.
 	mostText = 2 << 10
 )
 

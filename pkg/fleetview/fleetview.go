@@ -1,9 +1,9 @@
-// Package fleetview answers admin.v1: what a process knows of itself, put together with what other processes say.
+// Package fleetview serves admin.v1: what a process knows of itself, put together with what other processes say.
 //
 //	view := &fleetview.View{Local: local, Events: ring, Self: self, Ingests: peers.Ingests, Writers: peers.Writers}
 //	adminv1.RegisterAdminServiceServer(server, view)
 //
-// A View without peers answers for its own process alone.
+// A View without peers responds for its own process alone.
 package fleetview
 
 import (
@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	// within is how long other processes may take to answer.
+	// within is how long other processes may take to respond.
 	within = 2 * time.Second
 	// usual and most are the limits of lists.
 	usual, most = 100, 1000
@@ -93,15 +93,15 @@ type responder interface {
 	GetResponses() []*adminv1.ProcessResponse
 }
 
-func ask[R responder](
+func gather[R responder](
 	ctx context.Context, v *View, peers []Peer, call func(context.Context, adminv1.AdminServiceClient) (R, error),
 ) (said []R, responses []*adminv1.ProcessResponse) {
-	return Ask(ctx, v, peers, func(ctx context.Context, p Peer) (R, error) { return call(ctx, p.Client) })
+	return Gather(ctx, v, peers, func(ctx context.Context, p Peer) (R, error) { return call(ctx, p.Client) })
 }
 
-// Ask asks all peers at once, for two seconds at most, and returns what those said that are not this process, each
+// Gather calls all peers at once, for two seconds at most, and returns what those said that are not this process, each
 // once. The responses are those of all, this process first.
-func Ask[R responder](
+func Gather[R responder](
 	ctx context.Context, v *View, peers []Peer, call func(context.Context, Peer) (R, error),
 ) (said []R, responses []*adminv1.ProcessResponse) {
 	ctx, cancel := context.WithTimeout(ctx, within)
@@ -174,7 +174,7 @@ func (v *View) ListTables(ctx context.Context, r *adminv1.ListTablesRequest) (*a
 	responses := []*adminv1.ProcessResponse{v.Self}
 	if !r.GetLocal() {
 		var said []*adminv1.ListTablesResponse
-		said, responses = ask(ctx, v, peers(ctx, v.Ingests),
+		said, responses = gather(ctx, v, peers(ctx, v.Ingests),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListTablesResponse, error) {
 				return c.ListTables(ctx, &adminv1.ListTablesRequest{Local: true, Name: r.GetName()})
 			})
@@ -211,7 +211,7 @@ func (v *View) ListLanes(ctx context.Context, r *adminv1.ListLanesRequest) (*adm
 			processes = append(processes, peers(ctx, v.Writers)...)
 		}
 		var said []*adminv1.ListLanesResponse
-		said, responses = ask(ctx, v, processes,
+		said, responses = gather(ctx, v, processes,
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListLanesResponse, error) {
 				return c.ListLanes(ctx, &adminv1.ListLanesRequest{
 					Local: true, Topic: r.GetTopic(), Partition: r.Partition, Table: r.GetTable(), Limit: most,
@@ -265,7 +265,7 @@ func furthest(a, b *adminv1.Lane) int {
 }
 
 // checkpointed gives the lanes of ingests what their writers say of the checkpoint. A lane that only a writer knows
-// stays: its ingest did not answer.
+// stays: its ingest did not respond.
 func checkpointed(lanes []*adminv1.Lane) []*adminv1.Lane {
 	var out, of []*adminv1.Lane
 	for _, l := range lanes {
@@ -299,7 +299,7 @@ func (v *View) GetFleet(ctx context.Context, r *adminv1.GetFleetRequest) (*admin
 	}
 	if !r.GetLocal() {
 		var said []*adminv1.GetFleetResponse
-		said, out.Responses = ask(ctx, v, peers(ctx, v.Ingests, v.Writers),
+		said, out.Responses = gather(ctx, v, peers(ctx, v.Ingests, v.Writers),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.GetFleetResponse, error) {
 				return c.GetFleet(ctx, &adminv1.GetFleetRequest{Local: true})
 			})
@@ -324,7 +324,7 @@ func (v *View) ListEvents(ctx context.Context, r *adminv1.ListEventsRequest) (*a
 	responses := []*adminv1.ProcessResponse{v.Self}
 	if !r.GetLocal() {
 		var said []*adminv1.ListEventsResponse
-		said, responses = ask(ctx, v, peers(ctx, v.Ingests, v.Writers),
+		said, responses = gather(ctx, v, peers(ctx, v.Ingests, v.Writers),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListEventsResponse, error) {
 				return c.ListEvents(ctx, &adminv1.ListEventsRequest{
 					Local: true, Topic: r.GetTopic(), Partition: r.Partition, Filter: r.GetFilter(),
@@ -349,7 +349,7 @@ func (v *View) ListDeadLetters(
 	responses := []*adminv1.ProcessResponse{v.Self}
 	if !r.GetLocal() {
 		var said []*adminv1.ListDeadLettersResponse
-		said, responses = ask(ctx, v, peers(ctx, v.Ingests),
+		said, responses = gather(ctx, v, peers(ctx, v.Ingests),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListDeadLettersResponse, error) {
 				return c.ListDeadLetters(ctx, &adminv1.ListDeadLettersRequest{Local: true})
 			})

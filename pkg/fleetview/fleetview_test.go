@@ -157,8 +157,8 @@ func fleet(t *testing.T) *View {
 	return v
 }
 
-// Whoever is asked answers for the fleet: each process once, however many addresses lead to it, and who does not answer
-// is named.
+// Whoever is asked responds for the fleet: each process once, however many addresses lead to it, and who does not
+// respond is named.
 func TestViewOfTheFleet(t *testing.T) {
 	v := fleet(t)
 	tables, err := v.ListTables(t.Context(), &adminv1.ListTablesRequest{})
@@ -166,7 +166,7 @@ func TestViewOfTheFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(tables.GetTables()) != 1 || len(tables.GetResponses()) != 3 {
-		t.Fatalf("%d tables, told by %v", len(tables.GetTables()), tables.GetResponses())
+		t.Fatalf("%d tablesreported by %v", len(tables.GetTables()), tables.GetResponses())
 	}
 	table := tables.GetTables()[0]
 	if table.GetState() != adminv1.State_STATE_STALE || table.GetReason() != "is said by b" ||
@@ -174,7 +174,7 @@ func TestViewOfTheFleet(t *testing.T) {
 		time.Since(table.GetCompleteThrough().AsTime()) < time.Hour {
 		t.Errorf("%v", table)
 	}
-	if want := "orders is said by b. 1 of 3 processes did not answer"; !strings.HasPrefix(tables.GetSummary(), want) {
+	if want := "orders is said by b. 1 of 3 processes did not respond"; !strings.HasPrefix(tables.GetSummary(), want) {
 		t.Errorf("%q, want %q", tables.GetSummary(), want)
 	}
 	if missing := tables.GetResponses()[2]; missing.GetAddress() != "127.0.0.1:1" || missing.GetError() == "" {

@@ -77,7 +77,7 @@ func (v *View) ListContracts(
 	out.Contracts = own
 	if !r.GetLocal() {
 		var said []*adminv1.ListContractsResponse
-		said, out.Responses = ask(ctx, v, peers(ctx, v.Ingests),
+		said, out.Responses = gather(ctx, v, peers(ctx, v.Ingests),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListContractsResponse, error) {
 				return c.ListContracts(ctx, &adminv1.ListContractsRequest{Local: true, Table: r.GetTable()})
 			})

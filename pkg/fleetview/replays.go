@@ -39,7 +39,7 @@ func (v *View) ListReplays(ctx context.Context, r *adminv1.ListReplaysRequest) (
 	}
 	if !r.GetLocal() {
 		var said []*adminv1.ListReplaysResponse
-		said, out.Responses = ask(ctx, v, peers(ctx, v.Ingests),
+		said, out.Responses = gather(ctx, v, peers(ctx, v.Ingests),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListReplaysResponse, error) {
 				return c.ListReplays(ctx, &adminv1.ListReplaysRequest{Local: true})
 			})
@@ -71,7 +71,7 @@ func running(r *adminv1.Replay) int {
 	return 0
 }
 
-// endedLately is how old what Kafka keeps may be when it is told.
+// endedLately is how old what Kafka keeps may be when it is shown.
 const endedLately = 5 * time.Second
 
 // justEnded reports whether a process has ended it a moment ago: what Kafka keeps does not have that yet.

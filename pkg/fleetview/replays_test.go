@@ -13,7 +13,7 @@ import (
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
-// Of each replay there is one answer: of who runs it, else of who ran it last, else what is kept; what is kept counts
+// Of each replay there is one entry: of who runs it, else of who ran it last, else what is kept; what is kept counts
 // before those who have run it once it is done.
 func TestReplaysOfTheFleet(t *testing.T) {
 	at := time.Now()

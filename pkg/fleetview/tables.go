@@ -161,7 +161,7 @@ func Summary(tables []*adminv1.Table, responses []*adminv1.ProcessResponse) stri
 		}
 	}
 	if missing > 0 {
-		text += fmt.Sprintf(" %d of %d processes did not answer: what they carry is missing.", missing, len(responses))
+		text += fmt.Sprintf(" %d of %d processes did not respond: what they carry is missing.", missing, len(responses))
 	}
 	return text
 }

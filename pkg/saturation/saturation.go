@@ -37,14 +37,14 @@ type Shares struct {
 	// in their windows, of the time of the lanes that carried anything.
 	Budget float64 `json:"budget"`
 	Window float64 `json:"window"`
-	// Answers is how much of the time that batches take is BigQuery's: that part of the other waiting is not the
+	// Responding is how much of the time that batches take is BigQuery's: that part of the other waiting is not the
 	// process's own.
-	Answers float64 `json:"answers"`
+	Responding float64 `json:"answers"`
 }
 
 // Of is the saturation and its cause.
 func (s Shares) Of() (float64, Cause) {
-	own := 1 - share(s.Answers)
+	own := 1 - share(s.Responding)
 	value, cause := share(s.Processor), Processor
 	if b := share(s.Budget) * own; b > value {
 		value, cause = b, Budget
@@ -73,9 +73,9 @@ type Counts struct {
 	// the moment.
 	Window time.Duration
 	Lanes  int
-	// Settling is the time that batches took from being sent, or received, to being settled, added up; Answers is how
-	// much of that was BigQuery's.
-	Settling, Answers time.Duration
+	// Settling is the time that batches took from being sent, or received, to being settled, added up; Responding is
+	// how much of that was BigQuery's.
+	Settling, Responding time.Duration
 }
 
 // between are the shares of the time between two counts.
@@ -84,10 +84,10 @@ func between(was, now Counts, elapsed time.Duration) Shares {
 		return Shares{}
 	}
 	return Shares{
-		Processor: ratio(now.Processor-was.Processor, elapsed*time.Duration(max(now.Processors, 1))),
-		Budget:    ratio(now.Budget-was.Budget, elapsed),
-		Window:    ratio(now.Window-was.Window, elapsed*time.Duration(max(now.Lanes, 1))),
-		Answers:   ratio(now.Answers-was.Answers, now.Settling-was.Settling),
+		Processor:  ratio(now.Processor-was.Processor, elapsed*time.Duration(max(now.Processors, 1))),
+		Budget:     ratio(now.Budget-was.Budget, elapsed),
+		Window:     ratio(now.Window-was.Window, elapsed*time.Duration(max(now.Lanes, 1))),
+		Responding: ratio(now.Responding-was.Responding, now.Settling-was.Settling),
 	}
 }
 
@@ -149,7 +149,7 @@ func (m *Meter) look(now time.Time) {
 			{&m.shares.Processor, &last.Processor},
 			{&m.shares.Budget, &last.Budget},
 			{&m.shares.Window, &last.Window},
-			{&m.shares.Answers, &last.Answers},
+			{&m.shares.Responding, &last.Responding},
 		} {
 			*s.mean += (*s.last - *s.mean) * weight
 		}

@@ -25,9 +25,9 @@ func TestTheLargestShareIsTheSaturation(t *testing.T) {
 		{Shares{Processor: 0.2, Budget: 0.9}, 0.9, Budget},
 		{Shares{Processor: 0.2, Budget: 0.3, Window: 0.5}, 0.5, Window},
 		// All of the waiting is BigQuery's.
-		{Shares{Processor: 0.1, Budget: 1, Window: 1, Answers: 1}, 0.1, Processor},
+		{Shares{Processor: 0.1, Budget: 1, Window: 1, Responding: 1}, 0.1, Processor},
 		// Half of it is.
-		{Shares{Processor: 0.1, Budget: 0.8, Answers: 0.5}, 0.4, Budget},
+		{Shares{Processor: 0.1, Budget: 0.8, Responding: 0.5}, 0.4, Budget},
 	} {
 		if value, cause := c.shares.Of(); value != c.value || cause != c.cause {
 			t.Errorf("%+v: %v by %s, want %v by %s", c.shares, value, cause, c.value, c.cause)
@@ -43,7 +43,7 @@ func TestSaturationIsAShareWhateverIsCounted(t *testing.T) {
 		counts := func(name string) Counts {
 			return Counts{
 				Processor: d(name), Processors: rapid.IntRange(-1, 8).Draw(t, "processors"), Budget: d(name),
-				Window: d(name), Lanes: rapid.IntRange(0, 9).Draw(t, "lanes"), Settling: d(name), Answers: d(name),
+				Window: d(name), Lanes: rapid.IntRange(0, 9).Draw(t, "lanes"), Settling: d(name), Responding: d(name),
 			}
 		}
 		if v, _ := between(counts("was"), counts("now"), d("elapsed")).Of(); v < 0 || v > 1 {
@@ -56,14 +56,14 @@ func TestSaturationIsAShareWhateverIsCounted(t *testing.T) {
 func TestAMeterFollowsWhatIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
-		began, answers := time.Now(), 0.0
+		began, responding := time.Now(), 0.0
 		counts := func() Counts {
 			mu.Lock()
 			defer mu.Unlock()
 			passed := time.Since(began)
 			return Counts{
 				Processor: passed / 5, Processors: 2, Budget: passed / 2, Lanes: 4,
-				Settling: passed, Answers: time.Duration(answers * float64(passed)),
+				Settling: passed, Responding: time.Duration(responding * float64(passed)),
 			}
 		}
 		registry := prometheus.NewRegistry()
@@ -81,7 +81,7 @@ func TestAMeterFollowsWhatIsCounted(t *testing.T) {
 			t.Errorf("%v, %v", families, err)
 		}
 		mu.Lock()
-		began, answers = time.Now(), 1
+		began, responding = time.Now(), 1
 		mu.Unlock()
 		time.Sleep(3 * time.Minute)
 		if v, cause := m.Shares().Of(); cause != Processor || v > 0.11 {

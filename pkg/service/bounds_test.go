@@ -34,9 +34,9 @@ func (p *pipes) Close() error {
 
 func (*pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 
-// ends is how long a connection lasts whose client does what begin does, and then nothing, or answers what HTTP/2 has
-// answered.
-func ends(t *testing.T, begin func(net.Conn) error, answers bool) (after time.Duration) {
+// ends is how long a connection lasts whose client does what begin does, and then nothing, or acknowledges what HTTP/2
+// has acknowledged.
+func ends(t *testing.T, begin func(net.Conn) error, responses bool) (after time.Duration) {
 	t.Helper()
 	l := &pipes{make(chan net.Conn), make(chan struct{})}
 	server := grpc.NewServer(bounds()...)
@@ -53,7 +53,7 @@ func ends(t *testing.T, begin func(net.Conn) error, answers bool) (after time.Du
 		if err != nil {
 			break // the server has ended it
 		}
-		if ping, ok := f.(*http2.PingFrame); ok && answers && !ping.IsAck() {
+		if ping, ok := f.(*http2.PingFrame); ok && responses && !ping.IsAck() {
 			if framer.WritePing(true, ping.Data) != nil {
 				break
 			}
@@ -68,7 +68,7 @@ func ends(t *testing.T, begin func(net.Conn) error, answers bool) (after time.Du
 }
 
 // A connection that does not begin ends after ten seconds, also one that says its preface byte by byte; one whose
-// client answers no ping within a minute, and one that has no call after five.
+// client acknowledges no ping within a minute, and one that has no call after five.
 func TestConnectionsThatDoNothingEnd(t *testing.T) {
 	begins := func(c net.Conn) error {
 		go func() {
@@ -79,9 +79,9 @@ func TestConnectionsThatDoNothingEnd(t *testing.T) {
 		return nil
 	}
 	for name, tt := range map[string]struct {
-		begin   func(net.Conn) error
-		answers bool
-		least   time.Duration
+		begin     func(net.Conn) error
+		responses bool
+		least     time.Duration
 	}{
 		"silent": {func(net.Conn) error { return nil }, false, connectWithin},
 		"slow": {func(c net.Conn) error {
@@ -98,7 +98,7 @@ func TestConnectionsThatDoNothingEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				if after := ends(t, tt.begin, tt.answers); after < tt.least || after > tt.least+time.Minute {
+				if after := ends(t, tt.begin, tt.responses); after < tt.least || after > tt.least+time.Minute {
 					t.Errorf("it lasts %v", after)
 				}
 			})

@@ -65,7 +65,7 @@ type program struct {
 	name   string
 	serve  func(ctx context.Context, file string, std cli.Streams) error
 	check  func(ctx context.Context, file string) []findings.Finding
-	health func(ctx context.Context, file string, q admin.Question) error
+	health func(ctx context.Context, file string, q admin.Endpoint) error
 }
 
 // File is the flag of the commands that read the configuration.
@@ -181,15 +181,15 @@ func unreadable(err error) []findings.Finding {
 type Health struct {
 	File
 	Output
-	Timeout time.Duration `default:"3s" help:"How long to wait for the answer (${default})."`
-	Live    bool          `help:"Ask only whether the process answers, not whether it can do its work."`
+	Timeout time.Duration `default:"3s" help:"How long to wait for the response (${default})."`
+	Live    bool          `help:"Ask only whether the process responds, not whether it can do its work."`
 }
 
 // Help is shown below the flags.
 func (Health) Help() string {
 	return `With -o json, one object: serves, and why not. Of the configuration only admin and access are read.
 
-Exit status: 0 it can do its work, or answers; 1 it cannot, or nobody answers; 2 wrong usage.`
+Exit status: 0 it can do its work, or responds; 1 it cannot, or nobody responds; 2 wrong usage.`
 }
 
 // Run implements a command of package cli.
@@ -220,7 +220,7 @@ func (h *Health) Run(ctx context.Context, p *program, std cli.Streams) error {
 	return nil
 }
 
-func (p *Program[C]) health(ctx context.Context, file string, q admin.Question) error {
+func (p *Program[C]) health(ctx context.Context, file string, q admin.Endpoint) error {
 	c, err := p.LoadParts(file, "admin", "access")
 	if err != nil {
 		return err
@@ -231,7 +231,7 @@ func (p *Program[C]) health(ctx context.Context, file string, q admin.Question) 
 	if err != nil {
 		return fmt.Errorf("admin.tls: %w", err)
 	}
-	return admin.Ask(ctx, port.Listen, secure, q)
+	return admin.Probe(ctx, port.Listen, secure, q)
 }
 
 // Version is the command that prints the version.

@@ -25,10 +25,11 @@ func Secure(grpc, admin *Listen, who access.Config, env *Env) (*Ports, error) {
 		return nil, err
 	}
 	p := &Ports{Guard: guard}
-	if p.GRPC, err = grpc.TLS.Credentials(Port{Key: "grpc", Tells: who.Enabled(), Log: env.Log}); err != nil {
+	if p.GRPC, err = grpc.TLS.Credentials(Port{Key: "grpc", Identifies: who.Enabled(), Log: env.Log}); err != nil {
 		return nil, fmt.Errorf("grpc.tls: %w", err)
 	}
-	if p.Admin, err = admin.TLS.Server(Port{Key: "admin", Tells: who.Enabled(), Log: env.Log}, "http/1.1"); err != nil {
+	if p.Admin, err = admin.TLS.Server(
+		Port{Key: "admin", Identifies: who.Enabled(), Log: env.Log}, "http/1.1"); err != nil {
 		return nil, fmt.Errorf("admin.tls: %w", err)
 	}
 	return p, nil

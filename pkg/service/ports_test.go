@@ -333,11 +333,11 @@ func TestHealthBehindTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := admin.Ask(t.Context(), h.admin, secure, admin.IsReady); err != nil {
+	if err := admin.Probe(t.Context(), h.admin, secure, admin.IsReady); err != nil {
 		t.Error(err)
 	}
 	tlstest.Renew(t, h.files, h.authority, h.authority)
-	if err := admin.Ask(t.Context(), h.admin, secure, admin.IsReady); err == nil ||
+	if err := admin.Probe(t.Context(), h.admin, secure, admin.IsReady); err == nil ||
 		!strings.Contains(err.Error(), "another certificate") {
 		t.Errorf("with another certificate: %v", err)
 	}

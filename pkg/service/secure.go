@@ -60,9 +60,9 @@ func (t *TLS) load() (*tls.Config, error) {
 type Port struct {
 	// Key is that of its section: grpc or admin.
 	Key string
-	// Tells says that callers are told apart later, so that one may come without a certificate.
-	Tells bool
-	Log   *slog.Logger
+	// Identifies says that callers are told apart later, so that one may come without a certificate.
+	Identifies bool
+	Log        *slog.Logger
 }
 
 // Credentials are those of a gRPC server, nil when there is no TLS. Certificate, key and authority are read again for
@@ -94,14 +94,14 @@ func (t *TLS) Server(p Port, protocols ...string) (*tls.Config, error) {
 // Local is the configuration of a client on the same machine, for the process's own health: it trusts the certificate
 // of the file and no other, whatever name is in it. It shows that certificate where one must be shown, which is where
 // callers are not told apart. Nil when there is no TLS.
-func (t *TLS) Local(tells bool) (*tls.Config, error) {
+func (t *TLS) Local(identifies bool) (*tls.Config, error) {
 	own, err := t.load()
 	if err != nil || own == nil {
 		return nil, err
 	}
 	ours := own.Certificates[0]
 	shown := &ours
-	if tells {
+	if identifies {
 		shown = new(tls.Certificate) // ours may be good for servers alone
 	}
 	return &tls.Config{
@@ -110,8 +110,8 @@ func (t *TLS) Local(tells bool) (*tls.Config, error) {
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return shown, nil },
 		VerifyConnection: func(s tls.ConnectionState) error {
 			if !bytes.Equal(s.PeerCertificates[0].Raw, ours.Certificate[0]) {
-				return errors.New("another certificate than that of the file answers: it was renewed this moment, or " +
-					"another process listens there")
+				return errors.New("another certificate than that of the file is shown: it was renewed this moment, " +
+					"or another process listens there")
 			}
 			return nil
 		},
@@ -131,7 +131,7 @@ type renewed struct {
 
 func (r *renewed) prepared(c *tls.Config) *tls.Config {
 	c.SessionTicketsDisabled, c.NextProtos = true, r.protocols
-	if r.port.Tells && c.ClientCAs != nil {
+	if r.port.Identifies && c.ClientCAs != nil {
 		c.ClientAuth = tls.VerifyClientCertIfGiven
 	}
 	return c

@@ -22,7 +22,7 @@ func ServerOptions(
 	counted := grpcprom.NewServerMetrics()
 	env.Registry.MustRegister(counted)
 	log := env.Log
-	caught := recovery.WithRecoveryHandler(func(p any) error {
+	recovered := recovery.WithRecoveryHandler(func(p any) error {
 		log.Error("a call panicked", "panic", p, "stack", string(debug.Stack()))
 		return status.Error(codes.Internal, "internal error")
 	})
@@ -38,10 +38,10 @@ func ServerOptions(
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(counted.UnaryServerInterceptor(),
 			calls.UnaryServerInterceptor(lines, levels, finished), ports.Guard.Unary(),
-			recovery.UnaryServerInterceptor(caught)),
+			recovery.UnaryServerInterceptor(recovered)),
 		grpc.ChainStreamInterceptor(counted.StreamServerInterceptor(), gone,
 			calls.StreamServerInterceptor(lines, levels, finished), ports.Guard.Stream(),
-			recovery.StreamServerInterceptor(caught)),
+			recovery.StreamServerInterceptor(recovered)),
 	}
 	options = append(options, bounds()...)
 	if ports.GRPC != nil {

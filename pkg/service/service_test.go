@@ -91,7 +91,7 @@ func TestCommands(t *testing.T) {
 		"check":                {args: "check", out: "ok    shelves        bread"},
 		"check fails":          {args: "check -c empty.yaml", code: 1, out: "-> buy"},
 		"check without a file": {args: "check -c none.yaml", code: 1, out: "FAIL  configuration  open none.yaml"},
-		"nobody serves":        {args: "health", code: 1, err: "nobody answers"},
+		"nobody serves":        {args: "health", code: 1, err: "nobody responds"},
 		"version":              {args: "version", out: "shop "},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestCommandsAsJSON(t *testing.T) {
 		"check -c odd.yaml": {1, `{"ok": 0, "warn": 0, "failed": 2, "findings": [
 			{"what": "configuration", "state": "fail", "detail": "odd.yaml:3: bread: is stale", "remedy": "bake"},
 			{"what": "configuration", "state": "fail", "detail": "fish: is missing"}]}`},
-		"health": {1, `{"serves": false, "why": "nobody answers: Get \"http://127.0.0.1:1/readyz\": ` +
+		"health": {1, `{"serves": false, "why": "nobody responds: Get \"http://127.0.0.1:1/readyz\": ` +
 			`dial tcp 127.0.0.1:1: connect: connection refused"}`},
 		"version": {0, fmt.Sprintf(`{"program": "shop", "version": %q, "go": %q}`, version.String(),
 			runtime.Version())},
@@ -202,7 +202,7 @@ func TestHealthAsksTheProcess(t *testing.T) {
 	}
 }
 
-// An address that is taken is told with its key, and the other one is not left open.
+// An address that is taken is reported with its key, and the other one is not left open.
 func TestListenOpensAllOrNothing(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -20,7 +20,7 @@ var causeEntries = []causeEntry{
 		"fetch", "The lane waits for Kafka's records though the partition has more.",
 		"brokers, network, READ on the topic; the lane's page says why.",
 	},
-	{"registry", "The lane waits for a schema.", "the schema registry: does it answer, has it the id."},
+	{"registry", "The lane waits for a schema.", "the schema registry: does it respond, has it the id."},
 	{
 		"decode", "The lane takes records into batches: the processor's share.",
 		"the fleet and its plan: more processors, more ingests.",

@@ -21,23 +21,23 @@ import (
 // replayers remembers the replays that the page asks for.
 type replayers struct {
 	adminv1.UnimplementedSteeringServiceServer
-	asked []proto.Message
+	requested []proto.Message
 }
 
 func (a *replayers) Replay(_ context.Context, r *adminv1.ReplayRequest) (*adminv1.ReplayResponse, error) {
-	a.asked = append(a.asked, r)
+	a.requested = append(a.requested, r)
 	return &adminv1.ReplayResponse{Result: &adminv1.Result{Summary: "offsets are being replayed"}}, nil
 }
 
 func (a *replayers) StopReplay(_ context.Context, r *adminv1.StopReplayRequest) (*adminv1.StopReplayResponse, error) {
-	a.asked = append(a.asked, r)
+	a.requested = append(a.requested, r)
 	return &adminv1.StopReplayResponse{Result: &adminv1.Result{Summary: "replay stopped"}}, nil
 }
 
 func (a *replayers) ReplayDeadLetters(
 	r *adminv1.ReplayDeadLettersRequest, stream grpc.ServerStreamingServer[adminv1.ReplayDeadLettersResponse],
 ) error {
-	a.asked = append(a.asked, r)
+	a.requested = append(a.requested, r)
 	return stream.Send(&adminv1.ReplayDeadLettersResponse{
 		Result:  &adminv1.Result{Summary: "letters"},
 		Skipped: []*adminv1.SkippedLetters{{Cause: "no contract", Remedy: "load one", Count: 2}},
@@ -108,7 +108,7 @@ func TestFormsOfReplays(t *testing.T) {
 			if !strings.Contains(body, `<a href="/replays">`) {
 				t.Error("it does not say where the progress is")
 			}
-			if diff := cmp.Diff([]proto.Message{tt.want}, a.asked, protocmp.Transform(),
+			if diff := cmp.Diff([]proto.Message{tt.want}, a.requested, protocmp.Transform(),
 				protocmp.IgnoreMessages(&adminv1.Act{}), protocmp.IgnoreFields(&adminv1.ReplayRequest{}, "act"),
 				protocmp.IgnoreFields(&adminv1.ReplayDeadLettersRequest{}, "act"),
 				protocmp.IgnoreFields(&adminv1.StopReplayRequest{}, "act")); diff != "" {

@@ -12,12 +12,12 @@ import (
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
-// told explains one record.
-type told struct {
+// reported explains one record.
+type reported struct {
 	adminv1.UnimplementedRecordServiceServer
 }
 
-func (told) Explain(_ context.Context, r *adminv1.ExplainRequest) (*adminv1.ExplainResponse, error) {
+func (reported) Explain(_ context.Context, r *adminv1.ExplainRequest) (*adminv1.ExplainResponse, error) {
 	if r.GetTopic() != "orders" {
 		return nil, status.Error(codes.NotFound, `there is no topic; the nearest is <b>"orders"</b>`)
 	}
@@ -33,7 +33,7 @@ func (told) Explain(_ context.Context, r *adminv1.ExplainRequest) (*adminv1.Expl
 // One record is followed: what became of it, its lane, batch and rows; what is no record, and what does not exist, says
 // so; everything else is the page's.
 func TestExplain(t *testing.T) {
-	page := Explains(http.NotFoundHandler(), told{})
+	page := Explains(http.NotFoundHandler(), reported{})
 	for path, want := range map[string][]string{
 		"/explain": {"topic/partition/offset"},
 		"/explain?record=orders/3/125": {

@@ -106,7 +106,7 @@ func lane(ctx context.Context, p *page, query url.Values) (any, error) {
 	}
 	if len(r.GetLanes()) == 0 {
 		return nil, status.Errorf(codes.NotFound, "nobody that was asked carries %s/%d: the group may be "+
-			"rebalancing, or its ingest does not answer (see Fleet)", topic, *number)
+			"rebalancing, or its ingest does not respond (see Fleet)", topic, *number)
 	}
 	log, err := p.view.ListEvents(ctx, &adminv1.ListEventsRequest{Topic: topic, Partition: number, Limit: 50})
 	if err != nil {

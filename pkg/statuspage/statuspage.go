@@ -244,7 +244,7 @@ func (p *page) live(w http.ResponseWriter, r *http.Request) {
 		}
 		if !bytes.Equal(main, last) {
 			last = main
-			_ = control.SetWriteDeadline(time.Now().Add(10 * time.Second)) // a reader that hangs is let go
+			_ = control.SetWriteDeadline(time.Now().Add(10 * time.Second)) // a reader that hangs is closed
 			if _, err := w.Write(event(main)); err != nil {
 				return
 			}

@@ -169,7 +169,7 @@ func (fake) Drift(context.Context, string) (*adminv1.GetDriftResponse, error) {
 	return &adminv1.GetDriftResponse{Differences: []string{"payload.total: narrower, " + hostile}}, nil
 }
 
-// replayed are replays of all states; as many as are ever told.
+// replayed are replays of all states; as many as are ever shown.
 func replayed() (all []*adminv1.Replay) {
 	for i := range 150 {
 		r := &adminv1.Replay{
@@ -239,8 +239,8 @@ func TestScreens(t *testing.T) {
 		if strings.Contains(body, "ZgotmplZ") || strings.Contains(body, "<nil>") {
 			t.Errorf("GET %s: a value that the template refuses", path)
 		}
-		if path != "/runbook" && !strings.Contains(body, "Told by ingest-1, of itself alone") {
-			t.Errorf("GET %s does not say who answers", path)
+		if path != "/runbook" && !strings.Contains(body, "Reported by ingest-1, of itself alone") {
+			t.Errorf("GET %s does not say who responds", path)
 		}
 		for _, outside := range []string{"http://", "https://", "//cdn"} {
 			if strings.Contains(body, outside) {
@@ -250,7 +250,7 @@ func TestScreens(t *testing.T) {
 	}
 }
 
-// What is not there, or says nothing sensible, is told on the page with a status.
+// What is not there, or says nothing sensible, is shown on the page with a status.
 func TestScreensOfWhatIsNotThere(t *testing.T) {
 	h := New(t.Context(), viewOf(fake{tables: 1, lanes: 1}))
 	for path, want := range map[string]struct {
@@ -285,14 +285,14 @@ func TestScreensOfWhatIsNotThere(t *testing.T) {
 // changing is a view whose tables change with each question.
 type changing struct {
 	*fleetview.View
-	asked chan struct{}
-	n     int
+	requested chan struct{}
+	n         int
 }
 
 func (c *changing) ListTables(ctx context.Context, r *adminv1.ListTablesRequest) (*adminv1.ListTablesResponse, error) {
 	c.n++
 	select {
-	case c.asked <- struct{}{}:
+	case c.requested <- struct{}{}:
 	default:
 	}
 	response, err := c.View.ListTables(ctx, r)
@@ -307,7 +307,7 @@ func (c *changing) ListTables(ctx context.Context, r *adminv1.ListTablesRequest)
 // end with the process.
 func TestLiveUpdates(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
-	view := &changing{View: viewOf(fake{tables: 2}), asked: make(chan struct{}, 8)}
+	view := &changing{View: viewOf(fake{tables: 2}), requested: make(chan struct{}, 8)}
 	server := httptest.NewServer(New(ctx, view))
 	defer server.Close()
 	for range 3 {

@@ -42,7 +42,7 @@ type tapped struct {
 	Responses []*adminv1.ProcessResponse
 }
 
-// GetResponses has the template say who answers.
+// GetResponses has the template say who responds.
 func (t *tapped) GetResponses() []*adminv1.ProcessResponse { return t.Responses }
 
 // tap shows records as they pass, once it is asked to: /tap?topic=&table=&at=&where=&limit=&for=&go=1.
@@ -51,7 +51,7 @@ func (e *explainPage) tap(w http.ResponseWriter, r *http.Request) {
 	out := &tapped{Values: v, Points: []string{"record", "row", "refused", "dead-letter"}}
 	code := http.StatusOK
 	if v.Get("go") != "" {
-		// The answer may come later than other pages do.
+		// The response may come later than other pages do.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 		if err := e.tapInto(r.Context(), v, out); err != nil {
 			code, out.Error = codeOf(err), status.Convert(err).Message()

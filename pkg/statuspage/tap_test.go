@@ -67,7 +67,7 @@ func TestTapAndPreview(t *testing.T) {
 		"/tap?topic=orders": {200, []string{`name="topic" value="orders"`, `value="5s"`}},
 		"/tap?topic=orders&at=row&go=1": {200, []string{
 			"10 records, of 900 that passed; 700 were not looked at", "orders/3/9", "<option selected>row",
-			"Told by ingest-1",
+			"Reported by ingest-1",
 		}},
 		"/tap?go=1&limit=50":        {200, []string{"50 records, of 900"}},
 		"/tap?go=1&limit=51":        {400, []string{"limit: &#34;51&#34; is not within 1 and 50"}},

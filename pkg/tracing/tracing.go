@@ -3,7 +3,7 @@
 // A sampled record has a trace of its own: no span is the parent of other records' spans, however many share a batch.
 // What its producer left in the record's headers (W3C trace context) is linked to, not continued: a record may be read
 // long after, and more than once. Ingest makes the spans `record`, `fetch`, `decode`, `batch` and `settle`; the writer,
-// told by the batch, `append` below `settle`.
+// reported by the batch, `append` below `settle`.
 //
 // Nothing waits for a collector. Spans are queued; while it is away, or slower than they come, they are dropped, and
 // the log says so once a minute at most.

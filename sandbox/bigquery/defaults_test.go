@@ -103,9 +103,9 @@ type interpretations = map[string]storagepb.AppendRowsRequest_MissingValueInterp
 func TestDefaultsOfStorageWrite(t *testing.T) {
 	b := start(t, emulator.Config{})
 	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: withDefaults})
-	ask := func(id int, columns string) any {
+	stored := func(id int, columns string) any {
 		t.Helper()
-		return b.ask(fmt.Sprintf("SELECT %s FROM orders WHERE id = %d", columns, id), "[]")
+		return b.cells(fmt.Sprintf("SELECT %s FROM orders WHERE id = %d", columns, id), "[]")
 	}
 	const stream = "projects/sandbox/datasets/waybill/tables/orders/streams/_default"
 
@@ -114,7 +114,7 @@ func TestDefaultsOfStorageWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := any(list(list("new", "1.25", "2024-01-02", "36", "false", list("a", "b"), nil)))
-	if diff := cmp.Diff(want, ask(1, "state, price, day, LENGTH(mark), at IS NULL, tags, note")); diff != "" {
+	if diff := cmp.Diff(want, stored(1, "state, price, day, LENGTH(mark), at IS NULL, tags, note")); diff != "" {
 		t.Errorf("a schema without the columns: %s", diff)
 	}
 
@@ -152,7 +152,7 @@ func TestDefaultsOfStorageWrite(t *testing.T) {
 		}
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
-		} else if diff := cmp.Diff(any(list(c.want)), ask(id, columns)); diff != "" {
+		} else if diff := cmp.Diff(any(list(c.want)), stored(id, columns)); diff != "" {
 			t.Errorf("%s: %s", c.name, diff)
 		}
 	}
@@ -162,7 +162,7 @@ func TestDefaultsOfStorageWrite(t *testing.T) {
 		}); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(any(list(list("old", "9", "2020-05-06", "n"))), ask(30, columns)); diff != "" {
+	if diff := cmp.Diff(any(list(list("old", "9", "2020-05-06", "n"))), stored(30, columns)); diff != "" {
 		t.Errorf("values that are given: %s", diff)
 	}
 	for _, wrong := range []interpretations{{"nothing": value}, {"note.x": value}, {"note": 0}} {
@@ -173,7 +173,7 @@ func TestDefaultsOfStorageWrite(t *testing.T) {
 			t.Errorf("%v: %v", wrong, err)
 		}
 	}
-	if marks := b.ask("SELECT COUNT(DISTINCT mark) = COUNT(mark), COUNT(mark) > 3 FROM orders", "[]"); !cmp.Equal(marks,
+	if marks := b.cells("SELECT COUNT(DISTINCT mark) = COUNT(mark), COUNT(mark) > 3 FROM orders", "[]"); !cmp.Equal(marks,
 		any(list(list("true", "true")))) {
 		t.Errorf("GENERATE_UUID: %v", marks)
 	}
@@ -194,12 +194,12 @@ func TestDefaultsOfJSON(t *testing.T) {
 		"schema": {"fields": [{"name": "id", "type": "INTEGER"}, {"name": "price", "type": "NUMERIC"}]}}}`, `{"id": 3}`+
 		"\n")
 	// In one request CURRENT_TIMESTAMP is one time, and GENERATE_UUID gives each row its own text.
-	once := b.ask("SELECT COUNT(DISTINCT at), COUNT(DISTINCT mark) FROM orders WHERE id < 3", "[]")
+	once := b.cells("SELECT COUNT(DISTINCT at), COUNT(DISTINCT mark) FROM orders WHERE id < 3", "[]")
 	if diff := cmp.Diff(any(list(list("1", "2"))), once); diff != "" {
 		t.Errorf("values of one request: %s", diff)
 	}
 	want := any(list(list("1", "new", "1.25"), list("2", "old", nil), list("3", "new", nil)))
-	if diff := cmp.Diff(want, b.ask("SELECT id, state, price FROM orders ORDER BY id", "[]")); diff != "" {
+	if diff := cmp.Diff(want, b.cells("SELECT id, state, price FROM orders ORDER BY id", "[]")); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -133,8 +133,8 @@ func cells(v any) any {
 	return v
 }
 
-// ask runs a query as jobs.query does, with parameters in JSON, and gives the cells.
-func (b *bench) ask(sql, parameters string) any {
+// cells runs a query as jobs.query does, with parameters in JSON, and gives the cells.
+func (b *bench) cells(sql, parameters string) any {
 	b.t.Helper()
 	text, err := json.Marshal(sql)
 	if err != nil {
@@ -289,7 +289,7 @@ func TestQueryParameters(t *testing.T) {
 			list(list("1.5", "2024-01-02", list("1", "2024-01-02", list("0.5")))),
 		},
 	} {
-		if diff := cmp.Diff(c.want, b.ask(c.sql, c.parameters)); diff != "" {
+		if diff := cmp.Diff(c.want, b.cells(c.sql, c.parameters)); diff != "" {
 			t.Errorf("%s: %s", c.sql, diff)
 		}
 	}
@@ -331,7 +331,7 @@ func TestDatasetsChange(t *testing.T) {
 func TestListsInPages(t *testing.T) {
 	b := start(t, emulator.Config{})
 	for i := range 5 {
-		b.ask(fmt.Sprintf("SELECT %d", i), "[]")
+		b.cells(fmt.Sprintf("SELECT %d", i), "[]")
 		b.ok(rest{
 			method: "POST", path: v2 + "/datasets/waybill/tables",
 			body: fmt.Sprintf(`{"tableReference": {"tableId": "t%d"}}`, i),

@@ -46,7 +46,7 @@ func TestLoadJobs(t *testing.T) {
 	b := start(t, emulator.Config{})
 	count := func() any {
 		t.Helper()
-		return at(b.ask("SELECT COUNT(*) FROM loaded", "[]"), 0, 0)
+		return at(b.cells("SELECT COUNT(*) FROM loaded", "[]"), 0, 0)
 	}
 	job := b.load(loadInto("loaded", loadSchema+`, "timePartitioning": {"type": "DAY"}`),
 		"{\"id\": 1, \"s\": \"a\"}\n\n{\"id\": \"2\"}\r\n{\"s\": null}")
@@ -155,7 +155,7 @@ func TestResumableUploads(t *testing.T) {
 	if status != 200 || header.Get("X-Http-Status-Code-Override") != "308" {
 		t.Errorf("Go's client gets %d %v", status, header)
 	}
-	if diff := cmp.Diff(any(list(list("1"), list("2"))), b.ask("SELECT id FROM pieces ORDER BY id", "[]")); diff != "" {
+	if diff := cmp.Diff(any(list(list("1"), list("2"))), b.cells("SELECT id FROM pieces ORDER BY id", "[]")); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -32,7 +32,7 @@ func TestRowAccessPolicies(t *testing.T) {
 	b := start(t, emulator.Config{Dir: dir})
 	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: `{"tableReference": {"tableId": "orders"},
 		"schema": {"fields": [` + field("id", "INTEGER") + `,` + field("region", "STRING") + `]}}`})
-	b.ask("CREATE VIEW v AS SELECT region FROM orders", "[]")
+	b.cells("CREATE VIEW v AS SELECT region FROM orders", "[]")
 	for _, sql := range []string{
 		`CREATE ROW ACCESS POLICY eu ON orders GRANT TO ("user:a@example.com", 'domain:example.com') ` +
 			`FILTER USING (region = "EU" AND (id > 0))`,
@@ -40,7 +40,7 @@ func TestRowAccessPolicies(t *testing.T) {
 		"CREATE OR REPLACE ROW ACCESS POLICY us ON `sandbox.waybill.orders` FILTER USING (region IN ('US', 'CA'))",
 		"CREATE OR REPLACE ROW ACCESS POLICY us ON orders FILTER USING (region = 'US')",
 	} {
-		b.ask(sql, "[]")
+		b.cells(sql, "[]")
 	}
 	path := v2 + "/datasets/waybill/tables/orders/rowAccessPolicies"
 	b.ok(rest{method: "POST", path: path, body: `{"rowAccessPolicyReference": {"policyId": "all_of_them"},
@@ -99,7 +99,7 @@ func TestRowAccessPolicies(t *testing.T) {
 	if err := w.append(2, map[int]string{2: "JP"}, nil); err != nil {
 		t.Error(err)
 	}
-	if got := b.ask("SELECT COUNT(*) FROM orders", "[]"); fmt.Sprint(got) != "[[2]]" {
+	if got := b.cells("SELECT COUNT(*) FROM orders", "[]"); fmt.Sprint(got) != "[[2]]" {
 		t.Errorf("%v rows", got)
 	}
 	b.ok(rest{method: "PATCH", path: v2 + "/datasets/waybill/tables/orders", body: `{"schema": {"fields": [` +
@@ -117,13 +117,13 @@ func TestRowAccessPolicies(t *testing.T) {
 	if got := b.ok(rest{method: "GET", path: path + "/us"}); got["filterPredicate"] != "region = 'CA'" {
 		t.Errorf("%v", got)
 	}
-	b.ask("DROP ROW ACCESS POLICY us ON orders", "[]")
-	b.ask("DROP ROW ACCESS POLICY IF EXISTS us ON orders", "[]")
+	b.cells("DROP ROW ACCESS POLICY us ON orders", "[]")
+	b.cells("DROP ROW ACCESS POLICY IF EXISTS us ON orders", "[]")
 	b.ok(rest{method: "DELETE", path: path + "/eu"})
 	if diff := cmp.Diff([]string{"all_of_them: TRUE"}, b.policyIDs()); diff != "" {
 		t.Error(diff)
 	}
-	b.ask("DROP ALL ROW ACCESS POLICIES ON orders", "[]")
+	b.cells("DROP ALL ROW ACCESS POLICIES ON orders", "[]")
 	if got := b.policyIDs(); got != nil {
 		t.Errorf("%v", got)
 	}

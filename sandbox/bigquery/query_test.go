@@ -250,7 +250,7 @@ func TestAdmin(t *testing.T) {
 	a.mustAppend(30, encoded(t, 30, 60))
 	admin := httptest.NewServer(b.e.Admin())
 	t.Cleanup(admin.Close)
-	ask := func(method, path, content string) (int, []byte) {
+	fetch := func(method, path, content string) (int, []byte) {
 		t.Helper()
 		request, err := http.NewRequest(method, admin.URL+path, strings.NewReader(content))
 		if err != nil {
@@ -267,8 +267,8 @@ func TestAdmin(t *testing.T) {
 		}
 		return out.StatusCode, body
 	}
-	get := func(path string) (int, []byte) { t.Helper(); return ask(http.MethodGet, path, "") }
-	post := func(fault string) (int, []byte) { t.Helper(); return ask(http.MethodPost, "/bigquery/faults", fault) }
+	get := func(path string) (int, []byte) { t.Helper(); return fetch(http.MethodGet, path, "") }
+	post := func(fault string) (int, []byte) { t.Helper(); return fetch(http.MethodPost, "/bigquery/faults", fault) }
 	_, body := get("/bigquery/rows?table=waybill.delivery_events")
 	lines := bufio.NewScanner(bytes.NewReader(body))
 	n := int64(0)

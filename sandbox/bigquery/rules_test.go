@@ -120,7 +120,7 @@ func TestDefaultStreamByItsShortName(t *testing.T) {
 			}
 		}
 	}
-	if got := b.ask("SELECT COUNT(*) FROM t", "[]"); !cmp.Equal(got, any(list(list("4")))) {
+	if got := b.cells("SELECT COUNT(*) FROM t", "[]"); !cmp.Equal(got, any(list(list("4")))) {
 		t.Errorf("rows: %v", got)
 	}
 	_, err := b.write.GetWriteStream(t.Context(), &storagepb.GetWriteStreamRequest{Name: table + "/_other"})
@@ -205,7 +205,7 @@ func TestInformationSchema(t *testing.T) {
 				`, "fields": [`+field("n", "NUMERIC", `, "precision": "9", "scale": "2", "description": "d"`)+`]`),
 		}, ",") + `]}}`,
 	})
-	b.ask("CREATE VIEW v AS SELECT s FROM t", "[]")
+	b.cells("CREATE VIEW v AS SELECT s FROM t", "[]")
 	for sql, want := range map[string]any{
 		`SELECT table_catalog, table_schema, table_name, table_type, creation_time > TIMESTAMP "2020-01-01"
 			FROM waybill.INFORMATION_SCHEMA.TABLES ORDER BY table_name`: list(
@@ -222,7 +222,7 @@ func TestInformationSchema(t *testing.T) {
 		`SELECT COUNT(*) FROM sandbox.waybill.INFORMATION_SCHEMA.COLUMNS
 			JOIN waybill.INFORMATION_SCHEMA.TABLES USING (table_name)`: list(list("5")),
 	} {
-		if diff := cmp.Diff(want, b.ask(sql, "[]")); diff != "" {
+		if diff := cmp.Diff(want, b.cells(sql, "[]")); diff != "" {
 			t.Errorf("%s: %s", sql, diff)
 		}
 	}

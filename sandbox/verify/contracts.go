@@ -81,7 +81,7 @@ func read(path string, into any) error {
 
 // follow goes by the first entry that says something of event_time. A built-in contract settles it.
 func follow(t *Topic, entries []said) {
-	told := false
+	reported := false
 	for i := range entries {
 		e := &entries[i]
 		if e.Topic != t.Name && (e.Topic != "" || e.Builtin == "" || e.Builtin != t.Builtin) {
@@ -92,8 +92,8 @@ func follow(t *Topic, entries []said) {
 				t.Ignored = append(t.Ignored, name)
 			}
 		}
-		if e.Builtin == "" && !told {
-			t.EventTime, told = EventTime{
+		if e.Builtin == "" && !reported {
+			t.EventTime, reported = EventTime{
 				Field: e.EventTime.Field, Unit: e.EventTime.Unit,
 				None: e.EventTime.Field == "",
 			}, true

@@ -133,7 +133,7 @@ func checkRegistry(ctx context.Context, c *Config) ([]findings.Finding, schemas)
 				"registry.tls"
 			s.env.Schemas = nil
 		} else {
-			f = findings.Finding{What: f.What, State: findings.OK, Detail: "answers"}
+			f = findings.Finding{What: f.What, State: findings.OK, Detail: "responds"}
 		}
 	}
 	return []findings.Finding{f}, s

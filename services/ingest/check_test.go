@@ -27,7 +27,7 @@ func TestCheckFindsAllWell(t *testing.T) {
 	kafka := newCluster(t, kfake.SeedTopics(4, deliveryTopic), kfake.ClusterID("c1"))
 	text, failed := table(t, testConfig(kafka, startWriter(t, &memoryWriter{})))
 	for _, want := range []string{
-		"compiles; rows go to delivery_events", `1 answer, cluster "c1"`, "4 partitions",
+		"compiles; rows go to delivery_events", `1 respond, cluster "c1"`, "4 partitions",
 		"is made when the first dead letter is due",
 		"nothing committed; starts at the earliest offset", "serves", "0 to look at, 0 failed",
 	} {
@@ -86,7 +86,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"no topic": {want: []string{"warn", "does not exist", "create it, or correct the contract's topic"}},
 		"no brokers": {
 			change: func(c *Config) { c.Kafka.Brokers = []string{"127.0.0.1:1"} },
-			want:   []string{"no broker answers", "start the brokers"}, failed: true,
+			want:   []string{"no broker responds", "start the brokers"}, failed: true,
 		},
 		"no writer": {
 			change: func(c *Config) { c.Writer.Endpoints = []string{"127.0.0.1:1"} },
@@ -107,7 +107,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		},
 		"contracts": {
 			opts: []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)}, change: func(c *Config) { c.ContractsDir = "none" },
-			want: []string{"FAIL  contracts", "name a folder", "1 answer", "serves"}, failed: true,
+			want: []string{"FAIL  contracts", "name a folder", "1 respond", "serves"}, failed: true,
 		},
 		"no access to the group": {
 			opts:  []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)},

@@ -135,7 +135,7 @@ func Load(path string) (Config, error) {
 }
 
 // LoadParts reads the configuration file for a program that needs some of its sections alone, named by their keys. What
-// is wrong with the others is not told: who asks a running ingest can do so while contracts are being mended.
+// is wrong with the others is not reported: who asks a running ingest can do so while contracts are being mended.
 func LoadParts(path string, sections ...string) (Config, error) {
 	c := Defaults()
 	c.Dir, c.Path = filepath.Dir(path), path

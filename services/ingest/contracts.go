@@ -33,7 +33,7 @@ type Contracts struct {
 }
 
 // OpenContracts compiles the contracts of a configuration. The error is config.Problems, or a schema registry that does
-// not answer. Close them at the end.
+// not respond. Close them at the end.
 func OpenContracts(ctx context.Context, c Config) (*Contracts, error) {
 	if needed, err := c.needRegistry(); err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func OpenContracts(ctx context.Context, c Config) (*Contracts, error) {
 	for _, f := range found {
 		if f.State == findings.Fail {
 			schemas.close()
-			return nil, fmt.Errorf("the schema registry does not answer: %s\n    %s", f.Detail, f.Remedy)
+			return nil, fmt.Errorf("the schema registry does not respond: %s\n    %s", f.Detail, f.Remedy)
 		}
 	}
 	set, err := c.contracts(ctx, schemas.env)
@@ -221,7 +221,7 @@ func diffEntries(ctx context.Context, writer lanev1.TableServiceClient, all []Co
 		case err != nil:
 			remedy := ""
 			if code := status.Code(err); code == codes.Unavailable || code == codes.DeadlineExceeded {
-				remedy = "\n    `ingest check` tells whether a writer answers, `writer check` there whether " +
+				remedy = "\n    `ingest check` tells whether a writer responds, `writer check` there whether " +
 					"BigQuery does"
 			}
 			return nil, fmt.Errorf("the writer: %s (%s)%s", status.Convert(err).Message(), status.Code(err), remedy)

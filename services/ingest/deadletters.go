@@ -17,7 +17,7 @@ type DeadLetters struct {
 }
 
 // OpenDeadLetters connects to the brokers of a configuration. topics are those to look at, each by its own name or by
-// that of its dead-letter topic; none: all that have a contract. It is an error when no broker answers.
+// that of its dead-letter topic; none: all that have a contract. It is an error when no broker responds.
 func OpenDeadLetters(ctx context.Context, c Config, topics []string) (*DeadLetters, error) {
 	found, schemas := checkRegistry(ctx, &c)
 	d, err := c.deadLetters(ctx, found, schemas, topics)

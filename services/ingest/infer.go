@@ -73,7 +73,7 @@ type Inferring struct {
 	OneTable bool
 	// Table is the table, or what tables of several types begin with; empty for the topic's name.
 	Table string
-	// Read hears how many records have been read, of how many at most.
+	// Read is called with how many records have been read, of how many at most.
 	Read func(n, most int)
 }
 
@@ -116,7 +116,7 @@ func Infer(ctx context.Context, c Config, o Inferring) (*Inference, error) {
 	defer schemas.close()
 	for _, f := range found {
 		if f.State == findings.Fail {
-			return nil, fmt.Errorf("the schema registry does not answer: %s\n    %s", f.Detail, f.Remedy)
+			return nil, fmt.Errorf("the schema registry does not respond: %s\n    %s", f.Detail, f.Remedy)
 		}
 	}
 	records, sampled, err := sample(ctx, &c, o)

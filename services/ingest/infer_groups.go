@@ -45,7 +45,7 @@ type group struct {
 	container string
 }
 
-// groupKey is what makes records of one type; records without a header are told apart by their schemas.
+// groupKey is what makes records of one type; records without a header are distinguished by their schemas.
 type groupKey struct {
 	typ, name string
 	typed     bool
@@ -199,7 +199,8 @@ func (g *grouping) schemaOf(ctx context.Context, id uint32) (*registry.Schema, e
 	}
 	s, err := g.client.ByID(ctx, int(id))
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("the schema registry has not told of schema id %d in time: %w", id, context.Cause(ctx))
+		return nil, fmt.Errorf("the schema registry has not said what schema id %d is in time: %w", id,
+			context.Cause(ctx))
 	}
 	if err != nil {
 		if _, ok := errors.AsType[*registry.MissingError](err); ok {

@@ -162,7 +162,7 @@ func TestRun(t *testing.T) {
 
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
 	kafkatest.Eventually(t, "health", func() bool {
-		return admin.Ask(t.Context(), c.Admin.Listen, nil,
+		return admin.Probe(t.Context(), c.Admin.Listen, nil,
 			admin.IsReady) == nil
 	})
 	if ready := get(t, s.admin+"/readyz"); ready != "ok\n" {
@@ -264,10 +264,10 @@ func TestRunWaitsForEverything(t *testing.T) {
 	c.Writer.Target = "dns:///127.0.0.1:1"
 	s := run(t, c)
 	kafkatest.Eventually(t, "the reason", func() bool {
-		return strings.Contains(get(t, s.admin+"/readyz"), "brokers do not answer")
+		return strings.Contains(get(t, s.admin+"/readyz"), "brokers do not respond")
 	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	if err := admin.Ask(t.Context(), c.Admin.Listen, nil, admin.IsReady); err == nil ||
+	if err := admin.Probe(t.Context(), c.Admin.Listen, nil, admin.IsReady); err == nil ||
 		!strings.Contains(err.Error(), "not ready") {
 		t.Errorf("health: %v", err)
 	}

@@ -15,11 +15,11 @@ type load struct {
 	lanes *roster
 	fleet *writers.Fleet
 
-	mu       sync.Mutex
-	carried  []lane.Carried // to be used again
-	last     time.Time
-	settling time.Duration
-	answers  time.Duration
+	mu         sync.Mutex
+	carried    []lane.Carried // to be used again
+	last       time.Time
+	settling   time.Duration
+	responding time.Duration
 }
 
 // counts is what the meter of saturation asks for, every second.
@@ -38,14 +38,14 @@ func (l *load) counts() saturation.Counts {
 		// Only writers know what they wait for: they report it as a share.
 		elapsed := now.Sub(l.last)
 		l.settling += elapsed
-		l.answers += time.Duration(l.fleet.Answers() * float64(elapsed))
+		l.responding += time.Duration(l.fleet.Responding() * float64(elapsed))
 	}
 	l.last = now
-	settling, answers := l.settling, l.answers
+	settling, responding := l.settling, l.responding
 	used, _ := processors.Used() // where it is not known it is 0, and never the cause
 	return saturation.Counts{
 		Processor: used, Processors: processors.Count(), Budget: l.lanes.budget.Waited(),
 		Window: l.lanes.metrics.WindowWaited(), Lanes: busy,
-		Settling: settling, Answers: answers,
+		Settling: settling, Responding: responding,
 	}
 }

@@ -49,7 +49,7 @@ func TestNotReadyWhileEveryLaneIsRefused(t *testing.T) {
 	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
 	kafkatest.Eventually(t, "health says so", func() bool {
-		err := admin.Ask(t.Context(), c.Admin.Listen, nil, admin.IsReady)
+		err := admin.Probe(t.Context(), c.Admin.Listen, nil, admin.IsReady)
 		return err != nil && strings.Contains(err.Error(), "not ready")
 	})
 	kafkatest.Eventually(t, "the lag", func() bool {
@@ -86,11 +86,11 @@ func TestNotReadyWhileTheTopicIsRefused(t *testing.T) {
 		return strings.Contains(get(t, s.admin+"/readyz"), "topic "+deliveryTopic+" is refused: the topic is compacted")
 	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	if err := admin.Ask(t.Context(), c.Admin.Listen, nil, admin.IsReady); err == nil ||
+	if err := admin.Probe(t.Context(), c.Admin.Listen, nil, admin.IsReady); err == nil ||
 		!strings.Contains(err.Error(), "not ready") {
 		t.Errorf("health: %v", err)
 	}
-	if err := admin.Ask(t.Context(), c.Admin.Listen, nil, admin.IsLive); err != nil {
+	if err := admin.Probe(t.Context(), c.Admin.Listen, nil, admin.IsLive); err != nil {
 		t.Errorf("it is there all the same: %v", err)
 	}
 	conn, err := grpc.NewClient(s.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -224,7 +224,7 @@ func responded(a *adminv1.ProcessResponse) *adminv1.TapResponse {
 	return &adminv1.TapResponse{Message: &adminv1.TapResponse_Response{Response: a}}
 }
 
-// follow passes on what another ingest says. One that does not answer is named, as in every answer about the fleet.
+// follow passes on what another ingest says. One that does not respond is named, as in every response about the fleet.
 func follow(
 	ctx context.Context, self *adminv1.ProcessResponse, p fleetview.Peer, r *adminv1.TapRequest,
 	report func(*adminv1.TapResponse),

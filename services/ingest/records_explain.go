@@ -16,7 +16,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// explainWithin is how long other processes may take to answer.
+// explainWithin is how long other processes may take to respond.
 const explainWithin = 2 * time.Second
 
 // Explain implements adminv1.RecordServiceServer.

@@ -148,7 +148,7 @@ func (s *seer) decode(ctx context.Context, r *record.Record, out *adminv1.Sample
 	grown, err := t.Prepare(bounded, []record.Record{*r}, nil)
 	cancel()
 	if err != nil {
-		return errors.New("the schema registry did not answer in time")
+		return errors.New("the schema registry did not respond in time")
 	}
 	if grown {
 		t = t.Aside()

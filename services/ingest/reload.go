@@ -67,7 +67,7 @@ func (r *reloader) read(ctx context.Context, env contract.Env) (*contract.Set, e
 	switch {
 	case ctx.Err() != nil:
 		return nil, status.Errorf(codes.Unavailable, "the contracts are not compiled within %v: does the schema "+
-			"registry answer?", readWithin)
+			"registry respond?", readWithin)
 	case err != nil:
 		return nil, status.Errorf(codes.FailedPrecondition, "contracts: %v", err)
 	}

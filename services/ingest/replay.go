@@ -262,14 +262,14 @@ func (p *Replayer) fits(ctx context.Context) error {
 }
 
 const (
-	// keepEvery is how often the plan is written again, and tellEvery how often progress is told.
-	keepEvery, tellEvery = time.Hour, time.Second
-	// hearEvery is how often it is read what other processes have settled.
-	hearEvery = 5 * time.Second
+	// keepEvery is how often the plan is written again, and reportEvery how often progress is reported.
+	keepEvery, reportEvery = time.Hour, time.Second
+	// followEvery is how often it is read what other processes have settled.
+	followEvery = 5 * time.Second
 )
 
-// Run replays until all is settled, or ctx ends: then it can go on later. progress hears about once a second how far it
-// is. The error is that a lane is refused, which needs an operator; or of configuration.
+// Run replays until all is settled, or ctx ends: then it can go on later. progress is called about once a second with
+// how far it is. The error is that a lane is refused, which needs an operator; or of configuration.
 func (p *Replayer) Run(ctx context.Context, progress func(*Replayed)) (*Replayed, error) {
 	if p.Done() {
 		return &Replayed{Offsets: p.Total(), Total: p.Total(), Done: true}, nil
@@ -296,7 +296,7 @@ func (p *Replayer) Run(ctx context.Context, progress func(*Replayed)) (*Replayed
 	stop()
 	sides.Wait()
 	last := run.look()
-	return last, errors.Join(err, failed, run.tell(context.WithoutCancel(ctx)))
+	return last, errors.Join(err, failed, run.publish(context.WithoutCancel(ctx)))
 }
 
 // start makes what a replay needs to run.

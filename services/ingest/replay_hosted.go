@@ -73,12 +73,12 @@ func markOf(m *adminv1.ReplayMark) Mark {
 	return Mark{}
 }
 
-// awayError says that Kafka, or a writer, does not answer.
+// awayError says that Kafka, or a writer, does not respond.
 type awayError struct{ error }
 
 func (a awayError) Unwrap() error { return a.error }
 
-// away marks an error of what may answer later. What the brokers refuse stays so.
+// away marks an error of what may respond later. What the brokers refuse stays so.
 func away(err error) error {
 	if errors.Is(err, source.ErrPlanRefused) {
 		return err

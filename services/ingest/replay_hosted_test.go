@@ -29,7 +29,7 @@ func TestReplayRefused(t *testing.T) {
 		},
 		"a refusal":     {errors.New("--into: it would be twice"), codes.FailedPrecondition, "into: it would be twice"},
 		"no flag":       {errors.New("a: b"), codes.FailedPrecondition, "a: b"},
-		"Kafka is away": {away(errors.New("no broker answers")), codes.Unavailable, "no broker answers"},
+		"Kafka is away": {away(errors.New("no broker responds")), codes.Unavailable, "no broker responds"},
 		"in time": {
 			fmt.Errorf("x: %w", context.DeadlineExceeded), codes.Unavailable, "x: context deadline exceeded",
 		},

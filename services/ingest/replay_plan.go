@@ -20,7 +20,7 @@ func (p *Replayer) plan(ctx context.Context) error {
 	if err != nil {
 		return away(err)
 	}
-	asks := p.replay.From != (Mark{}) || p.replay.To != (Mark{}) || len(p.replay.Partitions) > 0
+	narrowed := p.replay.From != (Mark{}) || p.replay.To != (Mark{}) || len(p.replay.Partitions) > 0
 	if len(kept) == 0 {
 		committed := source.NewPlan(p.config.source(), p.Group)
 		defer committed.Close()
@@ -52,7 +52,7 @@ func (p *Replayer) plan(ctx context.Context) error {
 			p.Settled[l.Partition] = w.Done
 		}
 	}
-	if asks {
+	if narrowed {
 		p.Remarks = append(p.Remarks, "it goes on as it was begun: --from, --to and --partition are those of then")
 	}
 	return nil

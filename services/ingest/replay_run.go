@@ -29,7 +29,8 @@ type replaying struct {
 	mu sync.Mutex
 	// at is how far each partition is that this process has carried.
 	at map[int32]*carried
-	// settled are the partitions of which all is settled, also by other processes; told are those that it is kept of.
+	// settled are the partitions of which all is settled, also by other processes; reported are those that it is kept
+	// of.
 	settled, reported map[int32]time.Time
 	// bad counts records that became no row, by reason, and first is one of each.
 	bad   map[string]int
@@ -165,7 +166,7 @@ func (r *replaying) carriesAny() bool {
 // watch tells the progress until all is settled, a lane is refused, or ctx ends; then it stops the work.
 func (r *replaying) watch(ctx context.Context, stop func(), progress func(*Replayed)) error {
 	defer stop()
-	tick := time.NewTicker(tellEvery)
+	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
 	kept, looked := time.Now(), time.Now()
 	for {
@@ -177,15 +178,15 @@ func (r *replaying) watch(ctx context.Context, stop func(), progress func(*Repla
 		now := r.look()
 		progress(now)
 		// What fails here is tried again with the next look, and in the end.
-		if err := r.tell(ctx); err == nil && now.Done {
+		if err := r.publish(ctx); err == nil && now.Done {
 			return nil
 		}
 		if err := r.refused(); err != nil {
 			return err
 		}
-		if time.Since(looked) >= hearEvery {
+		if time.Since(looked) >= followEvery {
 			looked = time.Now()
-			r.hear(ctx)
+			r.follow(ctx)
 		}
 		if time.Since(kept) >= keepEvery && r.keep(ctx, r.carries(), r.settledNow()) == nil {
 			kept = time.Now()
@@ -193,8 +194,8 @@ func (r *replaying) watch(ctx context.Context, stop func(), progress func(*Repla
 	}
 }
 
-// tell keeps which partitions are settled, where that is news.
-func (r *replaying) tell(ctx context.Context) error {
+// publish keeps which partitions are settled, where that is news.
+func (r *replaying) publish(ctx context.Context) error {
 	settled := r.settledNow()
 	var news []int32
 	for n, at := range settled {
@@ -205,7 +206,7 @@ func (r *replaying) tell(ctx context.Context) error {
 	if len(news) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, hearEvery)
+	ctx, cancel := context.WithTimeout(ctx, followEvery)
 	defer cancel()
 	if err := r.keep(ctx, news, settled); err != nil {
 		return err
@@ -214,9 +215,9 @@ func (r *replaying) tell(ctx context.Context) error {
 	return nil
 }
 
-// hear reads what other processes of the replay have settled.
-func (r *replaying) hear(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, hearEvery)
+// follow reads what other processes of the replay have settled.
+func (r *replaying) follow(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, followEvery)
 	defer cancel()
 	kept, err := r.entries.Read(ctx)
 	if err != nil {

@@ -107,7 +107,7 @@ func (r *roster) leave(l *lane.Lane) {
 	r.live.Add(-1)
 }
 
-// heedWithin is how long a lane that begins waits to hear whether it is paused. Then what is known counts.
+// heedWithin is how long a lane that begins waits to learn whether it is paused. Then what is known counts.
 const heedWithin = 5 * time.Second
 
 // heed tells a lane that begins whether it is paused. It asks anew: the pause may be as young as the claim.

@@ -99,7 +99,7 @@ func columnType(f protoreflect.FieldDescriptor) string {
 }
 
 const (
-	// driftKept is how long an answer about a table is good: BigQuery is asked for it.
+	// driftKept is how long a response about a table is good: BigQuery is asked for it.
 	driftKept = time.Minute
 	// driftWithin is how long it may take.
 	driftWithin = 10 * time.Second

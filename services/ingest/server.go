@@ -15,7 +15,7 @@ import (
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
-// apis are what the gRPC port answers beside health.
+// apis are what the gRPC port responds beside health.
 type apis struct {
 	view  adminv1.AdminServiceServer
 	steer adminv1.SteeringServiceServer

@@ -62,8 +62,8 @@ type LetterKind struct {
 const requestBytes = 9 << 20
 
 // Try reads a bounded sample of a topic and says what would become of its records by these contracts. It joins no group
-// and commits nothing. read hears how many records have been read, of how many at most. It is an error when the topic
-// has no contract, does not exist, or cannot be read.
+// and commits nothing. read is called with how many records have been read, of how many at most. It is an error when
+// the topic has no contract, does not exist, or cannot be read.
 func (c *Contracts) Try(ctx context.Context, topic string, b Bounds, read func(n, most int)) (*Trial, error) {
 	t, err := c.trier(topic)
 	if err != nil {
@@ -89,7 +89,7 @@ type trier struct {
 	// letters are by what is left of their error without the values in it.
 	letters map[LetterKind]*LetterKind
 	row     []byte
-	// seen hears of each row, with the index of its table; nil: nobody does.
+	// seen learns of each row, with the index of its table; nil: nobody does.
 	seen func(route int, framed []byte)
 }
 
@@ -177,7 +177,7 @@ func (t *trier) letter(r *record.Record, l LetterKind) {
 	t.trial.Letters++
 	kind := l
 	kind.Field = values.ReplaceAllString(l.Field, "*")
-	if kind.Contract != "" { // of unknown types each is told
+	if kind.Contract != "" { // of unknown types each is reported
 		kind.Err = values.ReplaceAllString(l.Err, "*")
 	}
 	n := t.letters[kind]

@@ -17,7 +17,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/tlsfiles/tlstest"
 )
 
-// address is one of ours until the test ends, whoever serves there: a port that is let go of may be another program's
+// address is one of ours until the test ends, whoever serves there: a port that is released may be another program's
 // at once. Connections wait while nobody serves.
 func address(t *testing.T) *os.File {
 	t.Helper()
@@ -74,22 +74,22 @@ func TestWriterCredentialsRenewedInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ask := func() error {
+	request := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		_, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{}, grpc.WaitForReady(true))
 		return err
 	}
-	if err := ask(); err != nil {
+	if err := request(); err != nil {
 		t.Fatal(err)
 	}
 	stop()
 	tlstest.Renew(t, server, second, second)
 	tlstest.Renew(t, client, second, second)
 	serveHealth(t, at, server)
-	err = ask()
+	err = request()
 	for err != nil && t.Context().Err() == nil && strings.Contains(err.Error(), "EOF") {
-		err = ask() // it was asked on the connection that was ended
+		err = request() // it was asked on the connection that was ended
 	}
 	if err != nil {
 		t.Errorf("after the renewal: %v", err)

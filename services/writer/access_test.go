@@ -147,7 +147,7 @@ func TestLanesAreBoundToTheirIdentity(t *testing.T) {
 	}
 }
 
-// An ingest opens lanes with the right to, and without it hears which right it lacks.
+// An ingest opens lanes with the right to, and without it learns which right it lacks.
 func TestLanesNeedTheRightTo(t *testing.T) {
 	authority := tlstest.NewAuthority(t)
 	at, _, _ := guarded(t, authority, "token")
@@ -254,7 +254,7 @@ func TestNothingSecretComesOut(t *testing.T) {
 	transport := &http.Transport{TLSClientConfig: secure}
 	defer transport.CloseIdleConnections()
 	var out strings.Builder
-	answered := 0
+	responded := 0
 	for _, bearer := range []string{token, guess} {
 		for _, page := range []string{"/", "/metrics", "/healthz", "/readyz", "/lanes", "/debug/pprof/cmdline", "/x"} {
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+adminAt+page, nil)
@@ -267,7 +267,7 @@ func TestNothingSecretComesOut(t *testing.T) {
 				t.Fatal(err)
 			}
 			if response.StatusCode == http.StatusOK {
-				answered++
+				responded++
 			}
 			fmt.Fprint(&out, response.Header)
 			if _, err := io.Copy(&out, response.Body); err != nil {
@@ -276,8 +276,8 @@ func TestNothingSecretComesOut(t *testing.T) {
 			response.Body.Close()
 		}
 	}
-	if answered < 6 {
-		t.Errorf("%d pages were shown", answered)
+	if responded < 6 {
+		t.Errorf("%d pages were shown", responded)
 	}
 	out.WriteString(log.String())
 	for _, canary := range []string{token, guess} {

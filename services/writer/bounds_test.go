@@ -22,8 +22,8 @@ func TestThePortSaysItsBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The preface of HTTP/2, and SETTINGS that say nothing (RFC 9113, sections 3.4 and 6.5).
-	const greeting = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-	if _, err := io.WriteString(raw, greeting); err != nil {
+	const handshake = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+	if _, err := io.WriteString(raw, handshake); err != nil {
 		t.Fatal(err)
 	}
 	var header [9]byte

@@ -114,7 +114,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 }
 
 var drainBounds = config.Bounds{
-	Least: time.Second, Short: "lanes are cut before BigQuery can answer", Most: time.Hour,
+	Least: time.Second, Short: "lanes are cut before BigQuery can respond", Most: time.Hour,
 	Long: "nothing that stops the process waits for it", Right: 30 * time.Second,
 }
 

@@ -66,7 +66,7 @@ func (l *load) counts() saturation.Counts {
 	used, _ := processors.Used() // where it is not known it is 0, and never the cause
 	return saturation.Counts{
 		Processor: used, Processors: processors.Count(), Budget: l.budget.Waited(), Window: full, Lanes: carried.Busy,
-		Settling: carried.Settling, Answers: carried.Answers,
+		Settling: carried.Settling, Responding: carried.Responding,
 	}
 }
 
@@ -82,7 +82,7 @@ func (l *load) report() *orcav3.OrcaLoadReport {
 		CpuUtilization:         shares.Processor,
 		MemUtilization:         min(1, max(0, float64(l.budget.Used())/float64(max(l.budget.Limit(), 1)))),
 		ApplicationUtilization: saturated,
-		Utilization:            map[string]float64{"answers": shares.Answers},
+		Utilization:            map[string]float64{"answers": shares.Responding},
 		NamedMetrics: map[string]float64{
 			"lanes": float64(carried.Lanes), "bytes_per_second": l.bytesRate(carried.Bytes),
 			"drained": drained,

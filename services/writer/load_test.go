@@ -32,7 +32,7 @@ func (l *listener) Send(r *orcav3.OrcaLoadReport) error {
 
 // The first report comes at once and the others at the interval of the request, four times a second at most: who
 // listens sees a writer hang by their absence.
-func TestReportsOfLoadComeAsOftenAsAsked(t *testing.T) {
+func TestReportsOfLoadComeAsOftenAsRequested(t *testing.T) {
 	for interval, want := range map[time.Duration]time.Duration{
 		time.Second: time.Second, time.Millisecond: reportsApart, 0: reportsUsual,
 	} {

@@ -31,7 +31,7 @@ type steer struct {
 // isDrained reports whether ingests are to have no lanes here.
 func (s *steer) isDrained() bool { return time.Now().UnixNano() < s.drained.Load() }
 
-// DrainWriter implements adminv1.SteeringServiceServer. Ingests hear of it with the next report of load.
+// DrainWriter implements adminv1.SteeringServiceServer. Ingests learn of it with the next report of load.
 func (s *steer) DrainWriter(ctx context.Context, r *adminv1.DrainWriterRequest) (*adminv1.DrainWriterResponse, error) {
 	act, err := steering.Check(r.GetAct())
 	if err != nil {

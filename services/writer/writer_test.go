@@ -98,7 +98,7 @@ func TestEveryProblemAtOnce(t *testing.T) {
 // Values that parse and could not work, or hardly be meant; and those at the bounds, which do.
 func TestValuesThatCannotWork(t *testing.T) {
 	for text, want := range map[string]string{
-		"drain_timeout: 0s": "drain_timeout: 0s is too short: lanes are cut before BigQuery can answer\n" +
+		"drain_timeout: 0s": "drain_timeout: 0s is too short: lanes are cut before BigQuery can respond\n" +
 			"    write 1s to 1h; 30s is right for most",
 		"drain_timeout: 1s":                        "",
 		"drain_timeout: 2h":                        "drain_timeout: 2h is too long",

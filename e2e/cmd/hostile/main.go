@@ -97,7 +97,7 @@ func (c *runCmd) Run(ctx context.Context, std cli.Streams) (err error) {
 	}
 	fmt.Fprintln(std.Out, &report)
 	if !report.OK() {
-		return fmt.Errorf("the goals are an answering process, less than %d MB, and less than %.0f times the p99",
+		return fmt.Errorf("the goals are a process that responds, less than %d MB, and less than %.0f times the p99",
 			hostile.MostBytes>>20, hostile.MostTimes)
 	}
 	return nil

@@ -49,7 +49,7 @@ func (c *command) Run(std cli.Streams) error {
 		fmt.Fprintf(out, "\n  openings: how often an owner opens, in how many generations; at most two owners live "+
 			"at a time, either half may die at any step\n")
 	}
-	caught := 0
+	found := 0
 	for i := range mutants {
 		m := &mutants[i]
 		r := m.Explore()
@@ -57,7 +57,7 @@ func (c *command) Run(std cli.Streams) error {
 			fmt.Fprintf(out, "\nWithout: %s (log %s): NO counterexample in %d states\n", m.Name, m, r.States)
 			continue
 		}
-		caught++
+		found++
 		fmt.Fprintf(out, "\nWithout: %s (log %s): %d steps, found after %d states\n", m.Name, m, len(r.Trace), r.States)
 		if !c.Brief {
 			trace(out, &r)
@@ -70,9 +70,9 @@ func (c *command) Run(std cli.Streams) error {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	fmt.Fprintf(out, "\nmemory taken from the system: %d MiB\n", memory.Sys>>20)
-	fmt.Fprintf(out, "model: %d states, %s; counterexamples %d of %d\n", states, law, caught, len(mutants))
-	if held < len(proof) || caught < len(mutants) {
-		return fmt.Errorf("%s; counterexamples %d of %d", law, caught, len(mutants))
+	fmt.Fprintf(out, "model: %d states, %s; counterexamples %d of %d\n", states, law, found, len(mutants))
+	if held < len(proof) || found < len(mutants) {
+		return fmt.Errorf("%s; counterexamples %d of %d", law, found, len(mutants))
 	}
 	return nil
 }

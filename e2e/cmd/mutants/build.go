@@ -137,7 +137,7 @@ func (b *binaries) controlScripts(ctx context.Context, out io.Writer, chosen []m
 }
 
 // catchByScript names the test that fails without the protection.
-func (b *binaries) catchByScript(ctx context.Context, m mutant) (string, time.Duration, error) {
+func (b *binaries) killByScript(ctx context.Context, m mutant) (string, time.Duration, error) {
 	_, passed, took, err := b.play(ctx, m.script, m.name)
 	if err != nil || passed {
 		return "", took, err

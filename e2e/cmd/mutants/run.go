@@ -28,13 +28,13 @@ type command struct {
 // verdict is what became of one mutant.
 type verdict struct {
 	mutant
-	// script and endToEnd say how it was caught; empty: it was not.
+	// script and endToEnd say how it was killed; empty: it was not.
 	script, endToEnd string
 	took             time.Duration
 	err              error
 }
 
-func (v *verdict) caught(fast bool) bool {
+func (v *verdict) killed(fast bool) bool {
 	return v.err == nil && v.script != "" && (fast || v.scenario == nil || v.endToEnd != "")
 }
 
@@ -88,13 +88,13 @@ func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
 	verdicts := make([]verdict, len(chosen))
 	for i, m := range chosen {
 		verdicts[i].mutant = m
-		verdicts[i].script, verdicts[i].took, verdicts[i].err = b.catchByScript(ctx, m)
+		verdicts[i].script, verdicts[i].took, verdicts[i].err = b.killByScript(ctx, m)
 	}
 	if !c.Fast {
 		c.atOnce(len(chosen), func(i int) {
 			v := &verdicts[i]
 			if v.err == nil {
-				v.endToEnd, v.err = c.catchEndToEnd(ctx, b, v.mutant)
+				v.endToEnd, v.err = c.killEndToEnd(ctx, b, v.mutant)
 			}
 		})
 	}
@@ -137,7 +137,7 @@ func (c *command) controlScenarios(ctx context.Context, out io.Writer, b *binari
 }
 
 // catchEndToEnd lets a mutant loose until verify finds something.
-func (c *command) catchEndToEnd(ctx context.Context, b *binaries, m mutant) (string, error) {
+func (c *command) killEndToEnd(ctx context.Context, b *binaries, m mutant) (string, error) {
 	if m.scenario == nil {
 		return "", nil
 	}
@@ -167,9 +167,9 @@ func (c *command) atOnce(n int, f func(i int)) {
 // show prints the table and the last line.
 func (c *command) show(out io.Writer, verdicts []verdict) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	head := []string{"mutant", "protection removed", "caught by script", "in"}
+	head := []string{"mutant", "protection removed", "killed by script", "in"}
 	if !c.Fast {
-		head = append(head, "caught end to end", "verify says")
+		head = append(head, "killed end to end", "verify says")
 	}
 	rule := make([]string, len(head))
 	for i, h := range head {
@@ -177,12 +177,12 @@ func (c *command) show(out io.Writer, verdicts []verdict) error {
 	}
 	fmt.Fprintln(t, strings.Join(head, "\t"))
 	fmt.Fprintln(t, strings.Join(rule, "\t"))
-	caught := 0
+	killed := 0
 	var errs []error
 	for i := range verdicts {
 		v := &verdicts[i]
-		if v.caught(c.Fast) {
-			caught++
+		if v.killed(c.Fast) {
+			killed++
 		}
 		row := []string{v.name, v.removed, or(v.script, "SURVIVED"), fmt.Sprintf("%d ms", v.took.Milliseconds())}
 		if !c.Fast {
@@ -200,11 +200,11 @@ func (c *command) show(out io.Writer, verdicts []verdict) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nmutants: caught %d of %d\n", caught, len(verdicts))
+	fmt.Fprintf(out, "\nmutants: killed %d of %d\n", killed, len(verdicts))
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	if caught < len(verdicts) {
+	if killed < len(verdicts) {
 		return errors.New("a protection can be removed without anybody noticing: strengthen the test or the " +
 			"scenario of the line above that says SURVIVED")
 	}

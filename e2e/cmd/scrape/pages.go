@@ -58,7 +58,7 @@ func (p *scraper) start(ctx context.Context, every time.Duration) (end func() er
 	return func() error { close(stop); return <-ended }
 }
 
-// scrape keeps a page of each process that answers: those that are down have none, as for Prometheus.
+// scrape keeps a page of each process that responds: those that are down have none, as for Prometheus.
 func (p *scraper) scrape(ctx context.Context) error {
 	for _, t := range p.targets {
 		text, err := p.page(ctx, t.admin)

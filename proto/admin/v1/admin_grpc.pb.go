@@ -38,8 +38,8 @@ const (
 //
 // AdminService shows what every table, lane and process does.
 //
-// An ingest answers for the fleet: it asks the writers that it knows and the ingests of `peers`, for two seconds at
-// most. Who responded and who did not is in every response. A writer answers for itself, as does an ingest that is
+// An ingest responds for the fleet: it asks the writers that it knows and the ingests of `peers`, for two seconds at
+// most. Who responded and who did not is in every response. A writer responds for itself, as does an ingest that is
 // asked for `local`.
 //
 // Errors, of every call: INVALID_ARGUMENT for a request that says nothing sensible, with the field. What is not there
@@ -161,8 +161,8 @@ func (c *adminServiceClient) ListReplays(ctx context.Context, in *ListReplaysReq
 //
 // AdminService shows what every table, lane and process does.
 //
-// An ingest answers for the fleet: it asks the writers that it knows and the ingests of `peers`, for two seconds at
-// most. Who responded and who did not is in every response. A writer answers for itself, as does an ingest that is
+// An ingest responds for the fleet: it asks the writers that it knows and the ingests of `peers`, for two seconds at
+// most. Who responded and who did not is in every response. A writer responds for itself, as does an ingest that is
 // asked for `local`.
 //
 // Errors, of every call: INVALID_ARGUMENT for a request that says nothing sensible, with the field. What is not there

@@ -1236,7 +1236,7 @@ type ReloadContractsResponse struct {
 	Changes []*ContractChange `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
 	// Tells these contracts from others: a hash of all that they say, the columns included.
 	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
-	// Lanes whose topics have changed, of the ingests that answered.
+	// Lanes whose topics have changed, of the ingests that responded.
 	Lanes int32 `protobuf:"varint,4,opt,name=lanes,proto3" json:"lanes,omitempty"`
 	// Those of them that do not run with the new contracts yet, for a reason that is not theirs: a writer or Kafka is
 	// away.

@@ -92,7 +92,7 @@ func parse(sql string) (q *queryNode, err error) {
 	p := &parser{tokens: tokens}
 	defer p.refused(&err)
 	if t := p.peek(); !t.is("SELECT") && !t.is("WITH") && !t.is("(") {
-		return nil, refuse(t.at, "The sandbox answers SELECT queries only; it does not support %s",
+		return nil, refuse(t.at, "The sandbox runs SELECT queries only; it does not support %s",
 			strings.ToUpper(t.text))
 	}
 	read := p.query()

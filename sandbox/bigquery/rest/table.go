@@ -239,9 +239,9 @@ func (a *api) tablePermissions(r *http.Request) (any, error) {
 	if _, err := a.Store.Table(r.PathValue("project"), r.PathValue("dataset"), table); err != nil {
 		return nil, err
 	}
-	var asked bq.TestIamPermissionsRequest
-	if err := decode(r, &asked); err != nil {
+	var request bq.TestIamPermissionsRequest
+	if err := decode(r, &request); err != nil {
 		return nil, err
 	}
-	return &bq.TestIamPermissionsResponse{Permissions: asked.Permissions}, nil
+	return &bq.TestIamPermissionsResponse{Permissions: request.Permissions}, nil
 }

@@ -90,9 +90,9 @@ public class Checks {
   void rows() throws Exception {
     Table table = create("rows", Field.of("n", StandardSQLTypeName.INT64), Field.of("s", StandardSQLTypeName.STRING),
         Field.newBuilder("state", StandardSQLTypeName.STRING).setDefaultValueExpression("'new'").build());
-    InsertAllResponse answer = table.insert(List.of(
+    InsertAllResponse response = table.insert(List.of(
         InsertAllRequest.RowToInsert.of(Map.of("n", 1, "s", "ção")), InsertAllRequest.RowToInsert.of(Map.of("n", Long.MAX_VALUE))));
-    same(false, answer.hasErrors());
+    same(false, response.hasErrors());
     List<String> got = new ArrayList<>();
     for (FieldValueList row : client.listTableData(TableId.of("java", "rows"), table.getDefinition().getSchema(), BigQuery.TableDataListOption.pageSize(1)).iterateAll()) {
       got.add(row.get("n").getLongValue() + " " + row.get("s").getValue() + " " + row.get("state").getStringValue());
@@ -160,8 +160,8 @@ public class Checks {
     try (BigQueryWriteClient writer = write()) {
       // The default stream: this writer names it projects/…/tables/T/_default.
       try (JsonStreamWriter rowsOf = JsonStreamWriter.newBuilder(table.toString(), writer).build()) {
-        AppendRowsResponse answer = rowsOf.append(rows).get(60, TimeUnit.SECONDS);
-        same(false, answer.hasError());
+        AppendRowsResponse response = rowsOf.append(rows).get(60, TimeUnit.SECONDS);
+        same(false, response.hasError());
       }
       WriteStream stream = writer.createWriteStream(table, WriteStream.newBuilder().setType(WriteStream.Type.COMMITTED).build());
       try (JsonStreamWriter rowsOf = JsonStreamWriter.newBuilder(stream.getName(), writer).build()) {

@@ -53,7 +53,7 @@ def through_kafka(topic, value, headers=None):
 
 
 def create(topic):
-    admin = AdminClient({"bootstrap.servers": BROKERS})  # its answers come while it lives
+    admin = AdminClient({"bootstrap.servers": BROKERS})  # its responses come while it lives
     for future in admin.create_topics([NewTopic(topic, num_partitions=1)]).values():
         future.result(30)
 

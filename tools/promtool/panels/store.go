@@ -30,7 +30,7 @@ type store struct {
 	samples  int
 }
 
-// page is one answer of /metrics.
+// page is one response of /metrics.
 type page struct {
 	path, job, instance string
 	at                  int64 // milliseconds

@@ -51,7 +51,7 @@ func TestCommandLine(t *testing.T) {
 			out: []string{"ok    configuration", "FAIL  brokers", "FAIL  writer 127.0.0.1:1", "2 failed"},
 		},
 		"nobody serves": {
-			args: []string{"health", "-c", away}, code: 1, err: []string{"nobody answers", "connection refused"},
+			args: []string{"health", "-c", away}, code: 1, err: []string{"nobody responds", "connection refused"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

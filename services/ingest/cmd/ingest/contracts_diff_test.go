@@ -176,7 +176,7 @@ p.d.raw
 3 tables: 0 to be created, 1 fitting, 0 with columns to add, 2 refused
 `,
 		},
-		"no answer": {
+		"no response": {
 			diff: func(*lanev1.Route) (*lanev1.TableDiff, error) {
 				return nil, status.Error(codes.Unavailable, "BigQuery cannot be asked")
 			}, code: 1, err: "the writer: BigQuery cannot be asked (Unavailable)",

@@ -32,8 +32,8 @@ func (b *broker) infer(topic string, rows int) (out string) {
 	return out
 }
 
-// Of JSON without a schema the fields are told with their kinds and how often they are null or absent. Kinds that clash
-// become JSON, and what is inferred takes all the records that it comes of.
+// Of JSON without a schema the fields are shown with their kinds and how often they are null or absent. Kinds that
+// clash become JSON, and what is inferred takes all the records that it comes of.
 func TestContractsInferJSON(t *testing.T) {
 	b := newBroker(t, "orders", 2, "", "contracts_dir: nowhere")
 	for i := range 40 {
@@ -210,7 +210,7 @@ func TestContractsInferByTheRegistry(t *testing.T) {
 		}
 	}
 
-	// Several types without a header are told by their schemas, whatever subjects these are of.
+	// Several types without a header are known by their schemas, whatever subjects these are of.
 	b = newBroker(t, "moves", 1, server.URL, "")
 	event := func(name string) sr.Schema {
 		return sr.Schema{Schema: `{"type":"record","name":"` + name +

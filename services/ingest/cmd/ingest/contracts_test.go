@@ -220,7 +220,7 @@ func TestContractsWhileTheRegistryIsAway(t *testing.T) {
 	for entry, want := range map[string]string{
 		"{builtin: stock.v1}": "",
 		"{topic: parcels, format: avro, framing: confluent, subject: parcels-value, table: parcels, types: ['*']}": "" +
-			"the schema registry does not answer",
+			"the schema registry does not respond",
 	} {
 		path := filepath.Join(t.TempDir(), "ingest.yaml")
 		text := "kafka: {brokers: '127.0.0.1:1', group: g}\nwriter: {endpoints: '127.0.0.1:1'}\n" +

@@ -87,7 +87,7 @@ const orderSchema = `{"type": "object", "properties": {"id": {"type": "string"},
 	"lines": {"type": "array", "items": {"type": "object", "properties": {"price": {"type": "number"}}}}}}`
 
 // What would become of a topic's records is counted by table and by reason, each reason with the place of its first
-// record and told once whatever the values in it.
+// record and reported once whatever the values in it.
 func TestContractsTestOfATopic(t *testing.T) {
 	b := newBroker(t, "orders", 3, "", liveContracts)
 	b.file("order.json", orderSchema)

@@ -22,7 +22,7 @@ type table struct {
 	width  int // of the terminal; 0: nothing is cut
 	header []string
 	right  []bool // columns of numbers
-	folds  bool   // the last column is told whole, over several lines
+	folds  bool   // the last column is shown whole, over several lines
 	rows   [][]string
 	widths []int
 	begun  bool

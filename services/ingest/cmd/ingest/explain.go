@@ -62,7 +62,7 @@ type explanation struct {
 	Row   *explainedRow   `json:"row,omitempty"`
 	// Letter is its dead letter.
 	Letter *explainedLetter `json:"dead_letter,omitempty"`
-	// Silent are processes that did not answer.
+	// Silent are processes that did not respond.
 	Silent []string `json:"did_not_answer,omitempty"`
 }
 
@@ -102,7 +102,7 @@ func (c *explainCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	said, err := c.ask(ctx, of)
+	said, err := c.request(ctx, of)
 	if err != nil {
 		return err
 	}
@@ -123,8 +123,8 @@ func (c *explainCmd) Run(ctx context.Context, std cli.Streams) error {
 	return err
 }
 
-// told is what the fleet says.
-func (c *explainCmd) ask(ctx context.Context, of deadletter.Place) (*adminv1.ExplainResponse, error) {
+// request gets what the fleet says.
+func (c *explainCmd) request(ctx context.Context, of deadletter.Place) (*adminv1.ExplainResponse, error) {
 	conn, err := dial(c.Config, c.At)
 	if err != nil {
 		return nil, err
@@ -315,6 +315,6 @@ func (e *explanation) print(out io.Writer) {
 		line("more", "ingest dead-letters show %s", e.Place)
 	}
 	for _, s := range e.Silent {
-		line("silent", "%s does not answer: what it carries is not known", s)
+		line("silent", "%s does not respond: what it carries is not known", s)
 	}
 }

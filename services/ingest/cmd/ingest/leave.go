@@ -31,7 +31,7 @@ Examples:
   ingest leave ingest-3 ingest-4
   ingest leave ingest-3 -o json
 
-Exit status: 0 they have left, 1 one is no member, or the brokers do not answer, 2 wrong usage.`
+Exit status: 0 they have left, 1 one is no member, or the brokers do not respond, 2 wrong usage.`
 }
 
 // Run leaves.

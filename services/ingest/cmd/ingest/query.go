@@ -58,8 +58,8 @@ func (a *query) dial() (adminv1.AdminServiceClient, io.Closer, error) {
 	return adminv1.NewAdminServiceClient(conn), conn, nil
 }
 
-// ask makes one call and closes the connection.
-func ask[A, R any](
+// request makes one call and closes the connection.
+func request[A, R any](
 	ctx context.Context, a *query, request A,
 	call func(adminv1.AdminServiceClient, context.Context, A, ...grpc.CallOption) (R, error),
 ) (r R, err error) {

@@ -183,12 +183,12 @@ func showLetters(out io.Writer, width int, r *adminv1.ListDeadLettersResponse) {
 	showResponses(out, r.GetResponses())
 }
 
-// showResponses says who answered, and who did not.
+// showResponses says who responded, and who did not.
 func showResponses(out io.Writer, responses []*adminv1.ProcessResponse) {
 	if len(responses) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\nTold by %s", responses[0].GetProcess())
+	fmt.Fprintf(out, "\nReported by %s", responses[0].GetProcess())
 	if n := len(responses) - 1; n > 0 {
 		fmt.Fprintf(out, ", which asked %d more", n)
 	} else {
@@ -197,7 +197,7 @@ func showResponses(out io.Writer, responses []*adminv1.ProcessResponse) {
 	fmt.Fprintln(out, ".")
 	for _, a := range responses {
 		if a.GetError() != "" {
-			fmt.Fprintf(out, "%s does not answer: %s\n", a.GetAddress(), oneLine(a.GetError()))
+			fmt.Fprintf(out, "%s does not respond: %s\n", a.GetAddress(), oneLine(a.GetError()))
 		}
 	}
 }

@@ -31,7 +31,7 @@ Examples:
   ingest replays -o json
   ingest replays --stop fix-1 --reason "the table is wrong"
 
-Exit status: 0 shown, or stopped, or it had ended; 1 refused, with nothing changed, or nobody answers; 2 wrong usage.`
+Exit status: 0 shown, or stopped, or it had ended; 1 refused, with nothing changed, or nobody responds; 2 wrong usage.`
 }
 
 // Validate is called by kong.
@@ -49,7 +49,7 @@ func (c *replaysCmd) Run(ctx context.Context, std cli.Streams) error {
 			return s.StopReplay(ctx, &adminv1.StopReplayRequest{Act: c.act(), Name: c.Stop})
 		}, nil)
 	}
-	r, err := ask(ctx, &query{File: c.File, At: c.At}, &adminv1.ListReplaysRequest{},
+	r, err := request(ctx, &query{File: c.File, At: c.At}, &adminv1.ListReplaysRequest{},
 		adminv1.AdminServiceClient.ListReplays)
 	if err != nil {
 		return err

@@ -80,7 +80,7 @@ func showResult(out io.Writer, width int, r *adminv1.Result) {
 	}
 	for _, a := range r.GetResponses() {
 		if a.GetError() != "" {
-			say(out, width, fmt.Sprintf("%s does not answer, and learns of it by itself: %s\n", a.GetAddress(),
+			say(out, width, fmt.Sprintf("%s does not respond, and learns of it by itself: %s\n", a.GetAddress(),
 				oneLine(a.GetError())))
 		}
 	}
@@ -116,7 +116,7 @@ Examples:
   ingest pause --table delivery_events --for 1h --validate
   ingest pause --list -o json
 
-Exit status: 0 done; 1 refused, with nothing changed, or nobody answers; 2 wrong usage.`
+Exit status: 0 done; 1 refused, with nothing changed, or nobody responds; 2 wrong usage.`
 }
 
 // Run pauses.
@@ -172,7 +172,7 @@ func (resumeCmd) Help() string {
   ingest resume --topic orders
   ingest resume --topic orders --partition 3
 
-Exit status: 0 done, or nothing of it was paused; 1 refused, with nothing changed, or nobody answers; 2 wrong usage.`
+Exit status: 0 done, or nothing of it was paused; 1 refused, with nothing changed, or nobody responds; 2 wrong usage.`
 }
 
 // Run resumes.

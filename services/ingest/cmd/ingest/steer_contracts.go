@@ -29,7 +29,7 @@ Examples:
   ingest reload --reason "orders gained a column"
   ingest reload --back                # to those of before, while the files are put back
 
-Exit status: 0 done, or nothing has changed; 1 refused, with the contracts of before in use, or nobody answers; 2 wrong
+Exit status: 0 done, or nothing has changed; 1 refused, with the contracts of before in use, or nobody responds; 2 wrong
 usage.`
 }
 
@@ -67,7 +67,7 @@ Examples:
   ingest skip orders/3/125 --reason "a try" --validate
 
 Exit status: 0 it is a dead letter, or will be once its lane is there; 1 refused, with nothing changed, or nobody
-answers; 2 wrong usage.`
+responds; 2 wrong usage.`
 }
 
 // Validate is called by kong.

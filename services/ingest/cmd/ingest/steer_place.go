@@ -29,7 +29,7 @@ Examples:
   ingest move --topic orders --partition 3 --to writer-2
   ingest move --topic orders --partition 3 --to writer-2 --validate -o json
 
-Exit status: 0 done, or it was there; 1 refused, with nothing changed, or nobody answers; 2 wrong usage.`
+Exit status: 0 done, or it was there; 1 refused, with nothing changed, or nobody responds; 2 wrong usage.`
 }
 
 // Run moves.
@@ -58,7 +58,7 @@ Examples:
   ingest drain --writer writer-2 --for 30m --reason "its node is replaced"
   ingest drain --writer writer-2 --end
 
-Exit status: 0 done; 1 refused, with nothing changed, or it does not answer; 2 wrong usage.`
+Exit status: 0 done; 1 refused, with nothing changed, or it does not respond; 2 wrong usage.`
 }
 
 // Run drains.
@@ -83,7 +83,7 @@ Examples:
   ingest spread
   ingest spread --validate            # the plans as they are
 
-Exit status: 0 done; 1 refused, with nothing changed, or nobody answers; 2 wrong usage.`
+Exit status: 0 done; 1 refused, with nothing changed, or nobody responds; 2 wrong usage.`
 }
 
 // Run spreads.

@@ -46,7 +46,7 @@ Examples:
   ingest tap --at refused --where 'error.contains("NUMERIC")'
   ingest tap -o json | jq -r '.type' | sort | uniq -c
 
-Exit status: 0 there were records, 1 there was none or nobody answers, 2 wrong usage.`
+Exit status: 0 there were records, 1 there was none or nobody responds, 2 wrong usage.`
 }
 
 var pointsByName = map[string]adminv1.Point{

@@ -23,7 +23,7 @@ func (topCmd) Help() string {
   ingest top --once                   # exit status 1 when a table is stale
   ingest top --once -o json | jq '.tables[] | select(.state != "STATE_FRESH") | .reason'
 
-Exit status: 0, with --once also no table is stale; 1 one is, or nobody answers; 2 wrong usage.`
+Exit status: 0, with --once also no table is stale; 1 one is, or nobody responds; 2 wrong usage.`
 }
 
 // Run shows.
@@ -31,7 +31,7 @@ func (c *topCmd) Run(ctx context.Context, std cli.Streams) error {
 	if !c.Once {
 		return watch(ctx, &c.query)
 	}
-	r, err := ask(ctx, &c.query, &adminv1.ListTablesRequest{Local: c.Local}, adminv1.AdminServiceClient.ListTables)
+	r, err := request(ctx, &c.query, &adminv1.ListTablesRequest{Local: c.Local}, adminv1.AdminServiceClient.ListTables)
 	if err != nil {
 		return err
 	}
@@ -64,12 +64,12 @@ Examples:
   ingest plan
   ingest plan -o json | jq '.plans[].moves[0]'
 
-Exit status: 0 shown, 1 nobody answers, 2 wrong usage.`
+Exit status: 0 shown, 1 nobody responds, 2 wrong usage.`
 }
 
 // Run shows.
 func (c *planCmd) Run(ctx context.Context, std cli.Streams) error {
-	r, err := ask(ctx, &c.query, &adminv1.GetFleetRequest{Local: c.Local}, adminv1.AdminServiceClient.GetFleet)
+	r, err := request(ctx, &c.query, &adminv1.GetFleetRequest{Local: c.Local}, adminv1.AdminServiceClient.GetFleet)
 	if err != nil {
 		return err
 	}
@@ -99,12 +99,12 @@ Examples:
   ingest events --topic orders --partition 3
   ingest events --filter refused -o json | jq -r '.events[] | .time + " " + .kind'
 
-Exit status: 0 shown, also where there are none, 1 nobody answers, 2 wrong usage.`
+Exit status: 0 shown, also where there are none, 1 nobody responds, 2 wrong usage.`
 }
 
 // Run shows.
 func (c *eventsCmd) Run(ctx context.Context, std cli.Streams) error {
-	r, err := ask(ctx, &c.query, &adminv1.ListEventsRequest{
+	r, err := request(ctx, &c.query, &adminv1.ListEventsRequest{
 		Local: c.Local, Topic: c.Topic, Partition: c.Partition, Filter: c.Filter, Limit: c.Limit,
 	}, adminv1.AdminServiceClient.ListEvents)
 	if err != nil {

@@ -83,7 +83,7 @@ func (s *topScreen) acting(key string) tea.Cmd {
 	case a.busy:
 	case key == "enter":
 		a.busy = true
-		return s.asks(a, a.would == "")
+		return s.submit(a, a.would == "")
 	case a.would != "":
 	case key == "backspace":
 		if runes := []rune(a.input); len(runes) > 0 {
@@ -95,8 +95,8 @@ func (s *topScreen) acting(key string) tea.Cmd {
 	return nil
 }
 
-// asks has the ingest try an act, or do it.
-func (s *topScreen) asks(a *topAct, try bool) tea.Cmd {
+// submit has the ingest try an act, or do it.
+func (s *topScreen) submit(a *topAct, try bool) tea.Cmd {
 	act := *a // what is typed meanwhile is another matter
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(s.ctx, actWithin)

@@ -17,7 +17,7 @@ import (
 type steered struct {
 	adminv1.SteeringServiceClient
 
-	asked []string
+	requested []string
 }
 
 func (s *steered) note(what string, act *adminv1.Act) *adminv1.Result {
@@ -27,7 +27,7 @@ func (s *steered) note(what string, act *adminv1.Act) *adminv1.Result {
 	} else if act.GetRequestId() == "" {
 		did = "did without an id"
 	}
-	s.asked = append(s.asked, did+" "+what)
+	s.requested = append(s.requested, did+" "+what)
 	return &adminv1.Result{Summary: "it " + did + " " + what}
 }
 
@@ -55,7 +55,7 @@ func (s *steered) MoveLane(
 }
 
 // A lane or a table is paused, and a lane moved, from the terminal: what would happen is shown first, and done with a
-// second Enter; Esc leaves it, and what is refused is told.
+// second Enter; Esc leaves it, and what is refused is shown.
 func TestTopActs(t *testing.T) {
 	fleet := &steered{}
 	s := &topScreen{ctx: t.Context(), client: shownAt(t), steer: fleet, view: "t", width: 100, height: 18}
@@ -89,7 +89,7 @@ func TestTopActs(t *testing.T) {
 	press("it did pause orders/3 for 1h0m0s", "enter")
 	want := "would pause orders for 10m0s, would move orders/3 to w2, did move orders/3 to w2, " +
 		"would pause orders/3 for 1h0m0s, did pause orders/3 for 1h0m0s"
-	if got := strings.Join(fleet.asked, ", "); got != want {
+	if got := strings.Join(fleet.requested, ", "); got != want {
 		t.Errorf("asked for: %s; want %s", got, want)
 	}
 }

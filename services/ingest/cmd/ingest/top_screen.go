@@ -34,7 +34,7 @@ func watch(ctx context.Context, a *query) error {
 	return err
 }
 
-// topScreen is the model of the terminal: what is shown, and the last answer.
+// topScreen is the model of the terminal: what is shown, and the last response.
 type topScreen struct {
 	ctx    context.Context // of the command
 	client adminv1.AdminServiceClient
@@ -58,8 +58,8 @@ type topScreen struct {
 	// act is what is about to be done; nil: nothing. said is how the last one ended, until the next key.
 	act  *topAct
 	said string
-	// asking and ticking: an answer, and the next question, are on their way.
-	asking, ticking bool
+	// requesting and ticking: a response, and the next request, are on their way.
+	requesting, ticking bool
 }
 
 var topViews = []struct{ key, name string }{
@@ -76,14 +76,14 @@ type (
 )
 
 // Init implements tea.Model.
-func (s *topScreen) Init() tea.Cmd { return s.ask() }
+func (s *topScreen) Init() tea.Cmd { return s.request() }
 
-// ask asks for what is shown, unless that is under way.
-func (s *topScreen) ask() tea.Cmd {
-	if s.asking {
+// request requests what is shown, unless that is under way.
+func (s *topScreen) request() tea.Cmd {
+	if s.requesting {
 		return nil
 	}
-	s.asking = true
+	s.requesting = true
 	view, width, table := s.view, s.width, s.table
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(s.ctx, respondsWithin)
@@ -150,14 +150,14 @@ func (s *topScreen) take(message tea.Msg) tea.Cmd {
 	switch m := message.(type) {
 	case tea.WindowSizeMsg:
 		s.width, s.height = m.Width, m.Height
-		return s.ask()
+		return s.request()
 	case topTick:
 		s.ticking = false
-		return s.ask()
+		return s.request()
 	case topResponse:
-		s.asking = false
+		s.requesting = false
 		if m.view != s.view+s.table { // another one was chosen meanwhile
-			return s.ask()
+			return s.request()
 		}
 		if s.err = m.err; m.err == nil {
 			s.text, s.names, s.at = m.text, m.names, time.Now()
@@ -260,7 +260,7 @@ func (s *topScreen) typed(key string) {
 // to shows something else.
 func (s *topScreen) to(view, table string) tea.Cmd {
 	s.view, s.table, s.text, s.names, s.top, s.chosen = view, table, "", nil, 0, 0
-	return s.ask()
+	return s.request()
 }
 
 // into goes from a table to its lanes.
@@ -288,7 +288,7 @@ func (s *topScreen) onName() string {
 	return ""
 }
 
-// lines are those that the filter keeps; what has no filter to answer to, headings and sentences, stays.
+// lines are those that the filter keeps; what has no filter to respond to, headings and sentences, stays.
 func (s *topScreen) lines() []string {
 	lines := strings.Split(strings.TrimRight(s.text, "\n"), "\n")
 	if s.filter == "" {

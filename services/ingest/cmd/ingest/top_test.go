@@ -15,7 +15,7 @@ import (
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
-// shownFleet is an ingest that answers with a stale table.
+// shownFleet is an ingest that responds with a stale table.
 type shownFleet struct {
 	adminv1.UnimplementedAdminServiceServer
 }
@@ -70,20 +70,20 @@ func shownAt(t *testing.T) adminv1.AdminServiceClient {
 	return adminv1.NewAdminServiceClient(conn)
 }
 
-// The terminal shows what was answered, goes to another view by its key, tells errors below what is known, and has one
+// The terminal shows what was responded, goes to another view by its key, tells errors below what is known, and has one
 // question and one timer under way, whatever is typed.
 func TestTopScreen(t *testing.T) {
 	s := &topScreen{ctx: t.Context(), client: shownAt(t), view: "t", width: 100, height: 18}
-	answer := s.Init()()
-	if s.ask() != nil {
-		t.Error("it asks again before there is an answer")
+	reply := s.Init()()
+	if s.request() != nil {
+		t.Error("it asks again before there is a response")
 	}
-	if next := s.take(answer); next == nil {
+	if next := s.take(reply); next == nil {
 		t.Error("it does not ask again")
 	}
 	view := s.View().Content
 	for _, want := range []string{
-		"orders is 7m 03s behind", "stale", "quota 90%", "10.0.0.9:7080 does not answer",
+		"orders is 7m 03s behind", "stale", "quota 90%", "10.0.0.9:7080 does not respond",
 		"q quits", "? help",
 	} {
 		if !strings.Contains(view, want) {
@@ -98,7 +98,7 @@ func TestTopScreen(t *testing.T) {
 		t.Error("a second timer runs beside the first")
 	}
 	if view := s.View().Content; !strings.Contains(view, "the fleet is not to be seen") {
-		t.Errorf("the error is not told:\n%s", view)
+		t.Errorf("the error is not shown:\n%s", view)
 	}
 	s.text = strings.Repeat("line\n", 100) + "last"
 	for range 200 {
@@ -122,7 +122,7 @@ func TestTopScreen(t *testing.T) {
 		t.Errorf("t does not go back to the tables:\n%s", s.View().Content)
 	}
 	press("/", "q", "u", "o", "backspace", "o", "enter")
-	if view := s.View().Content; !strings.Contains(view, "/quo") || strings.Contains(view, "does not answer") {
+	if view := s.View().Content; !strings.Contains(view, "/quo") || strings.Contains(view, "does not respond") {
 		t.Errorf("the filter keeps what it should not:\n%s", view)
 	}
 	press("esc")

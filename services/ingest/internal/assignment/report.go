@@ -11,7 +11,7 @@ import (
 type Report struct {
 	// Generation is that in which the member holds what it says; -1 is none.
 	Generation int32
-	// Capacity is in bytes a second; 0 is not told.
+	// Capacity is in bytes a second; 0 is not known.
 	Capacity uint64
 	// Holds are grouped by topic.
 	Holds []Share

@@ -168,8 +168,8 @@ func TestMissingSchemaComesLater(t *testing.T) {
 				t.Error(got)
 			}
 		}
-		if s.asked != 2 { // once at the start
-			t.Errorf("asked %d times", s.asked)
+		if s.requested != 2 { // once at the start
+			t.Errorf("asked %d times", s.requested)
 		}
 		s.put("parcels-value", 8, v1)
 		time.Sleep(31 * time.Second)
@@ -199,14 +199,14 @@ func TestWatch(t *testing.T) {
 			t.Errorf("grown %v, %v versions", grown, d.versions())
 		}
 		s.mu.Lock()
-		asked := s.asked
+		requested := s.requested
 		s.mu.Unlock()
 		time.Sleep(60 * time.Second)
 		synctest.Wait()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.asked != asked+2 || d.versions() != 2 {
-			t.Errorf("%d questions, %v versions", s.asked-asked, d.versions())
+		if s.requested != requested+2 || d.versions() != 2 {
+			t.Errorf("%d questions, %v versions", s.requested-requested, d.versions())
 		}
 	})
 }

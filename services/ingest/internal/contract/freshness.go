@@ -19,11 +19,11 @@ type Freshness struct {
 var (
 	goalBounds = config.Bounds{
 		Least: time.Second, Short: "batches and BigQuery's responses take as long",
-		Most: 30 * 24 * time.Hour, Long: "nobody would hear of it", Right: 30 * time.Second,
+		Most: 30 * 24 * time.Hour, Long: "nobody would learn of it", Right: 30 * time.Second,
 	}
 	staleBounds = config.Bounds{
 		Least: time.Second, Short: "batches and BigQuery's responses take as long",
-		Most: 30 * 24 * time.Hour, Long: "nobody would hear of it", Right: 5 * time.Minute,
+		Most: 30 * 24 * time.Hour, Long: "nobody would learn of it", Right: 5 * time.Minute,
 	}
 )
 

@@ -15,8 +15,8 @@ const maxTypes = 64
 const maxTypeBytes = 1 << 10
 
 // headers are the envelope fields that come of a record's headers, as they were for the record before. Most records
-// repeat them: they are compared once, by Match, whose answer is the same then, and neither checked nor encoded again.
-// They belong to one fork of a Topic.
+// repeat them: they are compared once, by Match, whose response is the same then, and neither checked nor encoded
+// again. They belong to one fork of a Topic.
 type headers struct {
 	// typeKey is the key of the type header.
 	typeKey []byte

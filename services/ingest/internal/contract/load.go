@@ -23,7 +23,7 @@ import (
 type Env struct {
 	// Schemas is the schema registry.
 	Schemas Schemas
-	// Log hears of new versions; nil discards. Registerer gets their metrics.
+	// Log learns of new versions; nil discards. Registerer gets their metrics.
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	// Retable gives rows another table than their entry does; nil leaves them.

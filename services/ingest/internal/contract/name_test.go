@@ -69,7 +69,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// Two entries that say one name are told of with both places.
+// Two entries that say one name are reported with both places.
 func TestNameTwice(t *testing.T) {
 	dir := t.TempDir()
 	schema, err := os.ReadFile("testdata/order.avsc")

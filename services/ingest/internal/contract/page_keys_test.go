@@ -24,9 +24,10 @@ func pageKeys(t *testing.T) map[string][]string {
 	_, part, _ := strings.Cut(string(page), "\n## The keys\n")
 	part, _, _ = strings.Cut(part, "\n## ")
 	keys := map[string][]string{}
-	for _, line := range regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| (.*?) \\| ?(.*?) ?\\| (.*) \\|$").
-		FindAllStringSubmatch(part, -1) {
-		keys[line[1]] = line[2:]
+	part = strings.ReplaceAll(part, "\n  ", " ")
+	for _, line := range regexp.MustCompile("(?m)^- `([a-z_.]+)` \\((.*?)\\): (.*)$").FindAllStringSubmatch(part, -1) {
+		values, standard, _ := strings.Cut("; "+line[2], "; default ")
+		keys[line[1]] = []string{strings.TrimPrefix(values, "; "), standard, line[3]}
 	}
 	return keys
 }

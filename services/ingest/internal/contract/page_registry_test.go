@@ -128,7 +128,7 @@ func TestRegistryPage(t *testing.T) {
 			record: "returns",
 		},
 	} {
-		if !strings.Contains(string(page), "\n| "+c.line) {
+		if !strings.Contains(string(page), "\n- **"+c.line) {
 			t.Errorf("the page has no line %s", c.line)
 		}
 		lines[c.line] = true
@@ -163,12 +163,12 @@ func TestRegistryPage(t *testing.T) {
 			}
 		}
 	}
-	_, table, _ := strings.Cut(string(page), "| the record's schema |")
-	table, _, _ = strings.Cut(table, "\n\n")
-	for _, line := range strings.Split(table, "\n")[2:] {
+	_, list, _ := strings.Cut(string(page), "\n## Two ways to read another schema\n\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	for _, line := range strings.Split(strings.ReplaceAll(list, "\n  ", " "), "\n") {
 		known := false
 		for begin := range lines {
-			known = known || strings.HasPrefix(line, "| "+begin)
+			known = known || strings.HasPrefix(line, "- **"+begin)
 		}
 		if !known {
 			t.Errorf("no record is tried for: %s", line)

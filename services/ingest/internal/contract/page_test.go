@@ -23,7 +23,7 @@ func TestPageHasEveryKey(t *testing.T) {
 			case key == "":
 			case f.Type.Kind() == reflect.Struct:
 				look(f.Type, prefix+key+".")
-			case !strings.Contains(string(page), "\n| `"+prefix+key+"` |"):
+			case !strings.Contains(string(page), "\n- `"+prefix+key+"`"):
 				t.Errorf("docs/contracts.md has no line for %s%s", prefix, key)
 			}
 		}

@@ -13,7 +13,8 @@ import (
 // Prepare learns the schema ids that records name, and waits for the schema registry where one is new. It touches
 // nothing that Match and AppendRow use, so that another goroutine may call them meanwhile; Prepare itself is for one
 // goroutine at a time. grown says that a contract of the topic has a newer version: the records want another Fork. The
-// error is that of ctx. waits, unless it is nil, is told what is being waited for, and the empty string afterwards.
+// error is that of ctx. waits, unless it is nil, is called with what is being waited for, and the empty string
+// afterwards.
 //
 // Where no contract of the topic has framing it does nothing, and where all ids are known it reads five bytes and the
 // type header of each record.

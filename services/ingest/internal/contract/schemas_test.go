@@ -48,18 +48,18 @@ func (c *schemaCase) columns(envelope int) []schemaColumn {
 }
 
 // avsc is a record of columns in Avro; decimals are texts, and asked for.
-func avsc(path string, columns []schemaColumn, asked map[string]contract.Column) string {
+func avsc(path string, columns []schemaColumn, requested map[string]contract.Column) string {
 	var fields []string
 	for i, c := range columns {
 		typ := `"string"`
 		switch c.Type {
 		case "RECORD":
-			typ = avsc(fmt.Sprintf("%s_%d", path, i), c.Fields, asked)
+			typ = avsc(fmt.Sprintf("%s_%d", path, i), c.Fields, requested)
 		case "NUMERIC", "BIGNUMERIC":
 			column := contract.Column{Type: c.Type}
 			_, _ = fmt.Sscan(c.Precision, &column.Precision)
 			_, _ = fmt.Sscan(c.Scale, &column.Scale)
-			asked[c.Name] = column
+			requested[c.Name] = column
 		}
 		name, _ := json.Marshal(c.Name)
 		fields = append(fields, fmt.Sprintf(`{"name":%s,"type":%s}`, name, typ))
@@ -78,13 +78,13 @@ func TestSchemasThatBigQueryTakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	compile := func(columns []schemaColumn) (*contract.Set, error) {
-		asked := map[string]contract.Column{}
+		requested := map[string]contract.Column{}
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "s.avsc"), []byte(avsc("R", columns, asked)), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "s.avsc"), []byte(avsc("R", columns, requested)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return contract.Load(t.Context(), []contract.Config{
-			{Topic: "t", Format: "avro", Schema: "s.avsc", Table: "t", Types: []string{"*"}, Columns: asked},
+			{Topic: "t", Format: "avro", Schema: "s.avsc", Table: "t", Types: []string{"*"}, Columns: requested},
 		}, dir, contract.Env{})
 	}
 	set, err := compile([]schemaColumn{{Name: "a", Type: "STRING"}})

@@ -21,12 +21,12 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/registry"
 )
 
-// shelf is a schema registry that answers at once.
+// shelf is a schema registry that responds at once.
 type shelf struct {
-	mu       sync.Mutex
-	schemas  map[int]*registry.Schema
-	subjects map[string][]int // ids by version
-	asked    int
+	mu        sync.Mutex
+	schemas   map[int]*registry.Schema
+	subjects  map[string][]int // ids by version
+	requested int
 }
 
 func (s *shelf) put(subject string, id int, fields string) {
@@ -47,7 +47,7 @@ func (s *shelf) putText(subject string, id int, format, text string) {
 func (s *shelf) ByID(_ context.Context, id int) (*registry.Schema, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked++
+	s.requested++
 	schema, ok := s.schemas[id]
 	if !ok {
 		return nil, &registry.MissingError{What: fmt.Sprint("schema id ", id), Until: time.Now().Add(30 * time.Second)}

@@ -101,9 +101,9 @@ func TestWaitsForTheOperator(t *testing.T) {
 		} {
 			ctx, cancel := context.WithCancel(t.Context())
 			waited := make(chan error, 1)
-			told := make(chan string, 100)
+			seen := make(chan string, 100)
 			go func() {
-				_, err := d.fork().Prepare(ctx, []record.Record{*framed(id, "")}, func(what string) { told <- what })
+				_, err := d.fork().Prepare(ctx, []record.Record{*framed(id, "")}, func(what string) { seen <- what })
 				waited <- err
 			}()
 			time.Sleep(5 * time.Minute)
@@ -113,12 +113,12 @@ func TestWaitsForTheOperator(t *testing.T) {
 				t.Fatalf("schema %d does not wait: %v", id, err)
 			default:
 			}
-			seen := false
-			for len(told) > 0 {
-				seen = strings.HasPrefix(<-told, want) || seen
+			shown := false
+			for len(seen) > 0 {
+				shown = strings.HasPrefix(<-seen, want) || shown
 			}
-			if !seen {
-				t.Errorf("schema %d: nobody is told %s", id, want)
+			if !shown {
+				t.Errorf("schema %d: nobody learns %s", id, want)
 			}
 			if got, _ := d.take(d.fork(), framed(3, "\x02a\x02")); got != "id=a grams=1" {
 				t.Error(got)

@@ -105,11 +105,11 @@ func (vs *versions) count(v *version) {
 
 // learn asks the registry about a schema id and adds what it says to the current version, which may be a new one
 // afterwards. A schema that does not fit the contract is a reason to refuse the records that name it, or to wait for
-// the operator, where the contract says so and somebody is told. The error is that of ctx.
+// the operator, where the contract says so and waits is given. The error is that of ctx.
 func (vs *versions) learn(ctx context.Context, id uint32, waits func(what string)) error {
 	for {
 		done := waiting(waits, fmt.Sprintf("schema id %d of the schema registry", id))
-		source, unfit, err := vs.ask(ctx, id)
+		source, unfit, err := vs.lookUp(ctx, id)
 		done()
 		if err != nil {
 			return err
@@ -137,8 +137,8 @@ const unfitAgain = 30 * time.Second
 // remedy is what to do about a schema that does not fit.
 const remedy = "change the contract: columns gives a field another name or type, or skips it"
 
-// ask is what the registry says of a schema id; unfit, why it does not fit the contract. The error is that of ctx.
-func (vs *versions) ask(ctx context.Context, id uint32) (source confluent.Source, unfit string, err error) {
+// lookUp gets what the registry says of a schema id; unfit, why it does not fit the contract. The error is that of ctx.
+func (vs *versions) lookUp(ctx context.Context, id uint32) (source confluent.Source, unfit string, err error) {
 	if vs.env.Schemas == nil {
 		return confluent.Source{Reason: "no schema registry is configured"}, "", nil
 	}
@@ -232,7 +232,7 @@ func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (source con
 	merged, changes := v.reader.with(writer, vs.config.Payload)
 	changes.Conflicts = slices.DeleteFunc(changes.Conflicts,
 		func(c decode.Conflict) bool { return vs.options.Columns.Settles(&c) })
-	vs.once(id, func() { vs.tell(id, changes) })
+	vs.once(id, func() { vs.logChanges(id, changes) })
 	if vs.grows() && ours && changes.Grown() {
 		next, err := vs.make(v.number+1, merged)
 		if err != nil {
@@ -256,8 +256,8 @@ func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (source con
 // several is what to do where a topic has records of several types.
 const several = "; of several types in a topic each has an entry of its own, with type_from: schema"
 
-// tell logs what is new in a schema and stays without a column.
-func (vs *versions) tell(id uint32, changes decode.Changes) {
+// logChanges logs what is new in a schema and stays without a column.
+func (vs *versions) logChanges(id uint32, changes decode.Changes) {
 	if len(changes.Added) > 0 && !vs.grows() {
 		vs.env.metrics.extra.WithLabelValues(or(vs.config.Topic, vs.config.TopicPattern), vs.name).Inc()
 		vs.log.Warn("a schema has fields that the contract has not; they are left out of the rows", "schema_id", id,
@@ -286,7 +286,7 @@ func (vs *versions) look(ctx context.Context) error {
 	if err != nil || vs.current.Load().plan.Known(uint32(s.ID)) {
 		return nil //nolint:nilerr // a subject that was removed takes nothing away from the contract
 	}
-	source, unfit, err := vs.ask(ctx, uint32(s.ID))
+	source, unfit, err := vs.lookUp(ctx, uint32(s.ID))
 	if err == nil && (unfit == "" || vs.config.UnfitSchema != unfitWaits) {
 		vs.current.Load().plan.Learn(uint32(s.ID), source)
 	}

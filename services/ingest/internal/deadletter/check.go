@@ -47,14 +47,14 @@ func (c *checking) topic(ctx context.Context, topic string) findings.Finding {
 	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
 		return findings.Failed(what, err, "grant WRITE on the topic to this principal: dead letters go to it")
 	case err != nil:
-		return findings.Failed(what, err, "the brokers did not answer; try again")
+		return findings.Failed(what, err, "the brokers did not respond; try again")
 	}
 	rights, err := source.Await(ctx, &c.calls, func() (source.Operations, error) {
 		return source.TopicRights(c.client,
 			topic)
 	})
 	if err != nil {
-		return findings.Failed(what, err, "the brokers did not answer; try again")
+		return findings.Failed(what, err, "the brokers did not respond; try again")
 	}
 	if missing := rights.Lacks("WRITE"); missing != "" {
 		return findings.Finding{

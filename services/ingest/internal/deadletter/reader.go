@@ -23,13 +23,14 @@ type Reader struct {
 	kafka   *source.Kafka
 	scanner *source.Scanner
 	calls   sync.WaitGroup
-	// Watch hears after each fetch how many offsets of a topic have been read, of how many; nil: nobody does.
+	// Watch is called after each fetch with how many offsets of a topic have been read, of how many; nil: nobody does.
 	Watch func(topic string, read, total int64)
 	// together is how many bytes a replay sends at a time; 0: one record.
 	together int
 }
 
-// NewReader connects to the brokers; topics are some of those that will be read. It is an error when no broker answers.
+// NewReader connects to the brokers; topics are some of those that will be read. It is an error when no broker
+// responds.
 func NewReader(ctx context.Context, config Config, kafka *source.Kafka, topics []string) (*Reader, error) {
 	scanner, err := source.NewScanner(ctx, kafka, topics)
 	if err != nil {

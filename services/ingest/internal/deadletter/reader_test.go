@@ -338,7 +338,7 @@ func TestLettersFaults(t *testing.T) {
 			t.Errorf("%d letters of a part", len(found))
 		}
 	})
-	t.Run("nobody answers", func(t *testing.T) {
+	t.Run("nobody responds", func(t *testing.T) {
 		if _, err := NewReader(t.Context(), Defaults(), testKafka("127.0.0.1:1"), []string{letterTopic}); err == nil ||
 			!strings.Contains(err.Error(), "kafka.brokers") {
 			t.Errorf("got %v", err)

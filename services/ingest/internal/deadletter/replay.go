@@ -32,9 +32,9 @@ type ReplayOptions struct {
 	Now bool
 	// Limit is how many records to produce at most; 0: all.
 	Limit int
-	// Progress hears of each transaction.
+	// Progress learns of each transaction.
 	Progress func(Replayed)
-	// Retry hears of a fault that the replay goes on after.
+	// Retry learns of a fault that the replay goes on after.
 	Retry func(error)
 }
 
@@ -286,7 +286,7 @@ func (r *replay) check(ctx context.Context, l *Letter) (Skipped, bool) {
 	const anyway = "; --no-check replays anyway"
 	if r.store.away != "" {
 		return Skipped{
-			Cause: "the schema registry does not answer", Remedy: "start it, or correct the registry section" + anyway,
+			Cause: "the schema registry does not respond", Remedy: "start it, or correct the registry section" + anyway,
 			Detail: r.store.away,
 		}, true
 	}

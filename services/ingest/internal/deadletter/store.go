@@ -16,7 +16,7 @@ type Store struct {
 	isolation string
 	reader    *Reader
 	set       *contract.Set
-	// away says why the schema registry does not answer; empty when it does or is not needed.
+	// away says why the schema registry does not respond; empty when it does or is not needed.
 	away string
 	// topics are those whose records the letters are of.
 	topics []string
@@ -25,7 +25,8 @@ type Store struct {
 }
 
 // Open connects to the brokers. topics are those to look at, each by its own name or by that of its dead-letter topic.
-// away says why the schema registry does not answer, and is empty when it does. It is an error when no broker answers.
+// away says why the schema registry does not respond, and is empty when it does. It is an error when no broker
+// responds.
 func Open(ctx context.Context, config Config, kafka *source.Kafka, set *contract.Set, away string,
 	topics []string,
 ) (*Store, error) {
@@ -56,8 +57,8 @@ func (s *Store) origin(name string) string {
 // Close ends the connections.
 func (s *Store) Close() { s.reader.Close() }
 
-// Watch has f hear after each fetch how many offsets of a dead-letter topic have been read, of how many: it is read
-// twice.
+// Watch has f called after each fetch with how many offsets of a dead-letter topic have been read, of how many: it is
+// read twice.
 func (s *Store) Watch(f func(topic string, read, total int64)) { s.reader.Watch = f }
 
 // Topics are the topics whose records the letters are of.

@@ -58,8 +58,8 @@ func NewWriter(config Config, kafka *source.Kafka, log *slog.Logger, reg prometh
 var errClosed = errors.New("the producer of dead letters is closed")
 
 // Produce implements source.Letters. It returns when every letter, all of one topic, is acknowledged by all in-sync
-// replicas. It tries until ctx ends; letters may be there twice then. waits hears what keeps it from going on, and an
-// empty string when it goes on.
+// replicas. It tries until ctx ends; letters may be there twice then. waits is called with what keeps it from going on,
+// and an empty string when it goes on.
 func (w *Writer) Produce(ctx context.Context, batch []lane.DeadLetter, waits func(what string)) error {
 	if len(batch) == 0 {
 		return nil

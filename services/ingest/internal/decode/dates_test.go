@@ -75,23 +75,23 @@ func dateForms() map[string]dateForm {
 			list: func(micros int64) []byte { return field(2, micros) },
 		}
 	}
-	asked := func(c decode.Column) decode.Columns { return decode.Columns{"x": c, "xs": c} }
+	requested := func(c decode.Column) decode.Columns { return decode.Columns{"x": c, "xs": c} }
 	varint := func(v int64) []byte { return protowire.AppendVarint(nil, uint64(v)) }
 	return map[string]dateForm{
 		"avro timestamp":       ofAvro(`{"type":"long","logicalType":"timestamp-micros"}`, nil, long, false),
 		"avro local timestamp": ofAvro(`{"type":"long","logicalType":"local-timestamp-micros"}`, nil, long, false),
 		"avro date": ofAvro(`{"type":"int","logicalType":"date"}`, nil,
 			func(v int64) []byte { return long(days(v)) }, true),
-		"avro text": ofAvro(`"string"`, asked(decode.Column{Type: decode.Timestamp}),
+		"avro text": ofAvro(`"string"`, requested(decode.Column{Type: decode.Timestamp}),
 			func(v int64) []byte { return text(stamp(v)) }, false),
-		"avro number": ofAvro(`"long"`, asked(decode.Column{Type: decode.DateTime, Unit: decode.Micros}), long,
+		"avro number": ofAvro(`"long"`, requested(decode.Column{Type: decode.DateTime, Unit: decode.Micros}), long,
 			false),
 		"json timestamp": ofJSON(`{"format":"date-time"}`, nil, func(v int64) string { return `"` + stamp(v) + `Z"` },
 			false),
 		"json date": ofJSON(`{"format":"date"}`, nil, func(v int64) string { return `"` + stamp(v)[:10] + `"` },
 			true),
 		"json number": ofJSON(`{"type":"integer"}`,
-			asked(decode.Column{Type: decode.Timestamp, Unit: decode.Micros}),
+			requested(decode.Column{Type: decode.Timestamp, Unit: decode.Micros}),
 			func(v int64) string { return fmt.Sprint(v) }, false),
 		"protobuf Timestamp": ofProto("google.protobuf.Timestamp", nil, protowire.BytesType, func(v int64) []byte {
 			seconds := v / 1_000_000
@@ -102,9 +102,9 @@ func dateForms() map[string]dateForm {
 				append([]byte{16}, varint((v-seconds*1_000_000)*1000)...)...)
 			return protowire.AppendBytes(nil, body)
 		}),
-		"protobuf number": ofProto("int64", asked(decode.Column{Type: decode.Timestamp, Unit: decode.Micros}),
+		"protobuf number": ofProto("int64", requested(decode.Column{Type: decode.Timestamp, Unit: decode.Micros}),
 			protowire.VarintType, varint),
-		"protobuf text": ofProto("string", asked(decode.Column{Type: decode.DateTime}), protowire.BytesType,
+		"protobuf text": ofProto("string", requested(decode.Column{Type: decode.DateTime}), protowire.BytesType,
 			func(v int64) []byte { return protowire.AppendString(nil, stamp(v)) }),
 	}
 }

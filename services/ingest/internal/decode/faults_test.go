@@ -39,9 +39,9 @@ func TestFaults(t *testing.T) {
 	var all SchemaErrors
 	if err := m.Err(); !errors.As(err, &all) || len(all) != mostFaults ||
 		!strings.HasSuffix(err.Error(), "p.c47: another (and so on: 52 fields more)") || m.Len() != 102 {
-		t.Errorf("%d told of %d: %v", len(all), m.Len(), err)
+		t.Errorf("%d reported of %d: %v", len(all), m.Len(), err)
 	}
 	if again := m.Err(); strings.Count(again.Error(), "and so on") != 1 {
-		t.Error("asking twice tells twice")
+		t.Error("a second call reports again")
 	}
 }

@@ -65,7 +65,7 @@ func (d *Dialer) Dial(ctx context.Context, address string) (_ *Conn, err error) 
 		}
 	}()
 	c.in = bufio.NewReader(c.raw)
-	// Version 0 is what every broker answers, whatever else it speaks.
+	// Version 0 is what every broker responds, whatever else it speaks.
 	response, err := c.exchange(ctx, &kmsg.ApiVersionsRequest{})
 	if err != nil {
 		return nil, err
@@ -167,7 +167,7 @@ func (c *Conn) during(
 	left, id := int(int32(binary.BigEndian.Uint32(head[:])))-4, int32(binary.BigEndian.Uint32(head[4:]))
 	switch {
 	case id != c.id:
-		return fmt.Errorf("the broker answers request %d, and %d was asked: this is no Kafka broker, or out of step",
+		return fmt.Errorf("the response is to request %d, and %d was sent: this is no Kafka broker, or out of step",
 			id, c.id)
 	case left < 0 || left > c.dialer.MaxResponse:
 		return fmt.Errorf("the response has %d bytes, of %d at most", left, c.dialer.MaxResponse)

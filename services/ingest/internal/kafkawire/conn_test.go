@@ -14,7 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// broker answers the requests of one connection after the other with what reply makes of them: the body of a
+// broker responds to the requests of one connection after the other with what reply makes of them: the body of a
 // response, nil for none.
 func broker(t *testing.T, reply func(key, version int16, body []byte) []byte) (address string) {
 	t.Helper()
@@ -56,7 +56,7 @@ func broker(t *testing.T, reply func(key, version int16, body []byte) []byte) (a
 	return l.Addr().String()
 }
 
-// speaks answers the first request of a connection: all versions of these kinds.
+// speaks responds to the first request of a connection: all versions of these kinds.
 func speaks(keys ...kmsg.Key) []byte {
 	r := &kmsg.ApiVersionsResponse{}
 	for _, k := range keys {
@@ -70,7 +70,7 @@ func testDialer() *Dialer {
 	return &Dialer{ClientID: "test", Timeout: time.Minute, MaxResponse: 1 << 20}
 }
 
-// A request that nobody answers ends with its context, not with its timeout, and says what it was.
+// A request that nobody responds ends with its context, not with its timeout, and says what it was.
 func TestRequestsEndWithTheirContext(t *testing.T) {
 	requested := make(chan struct{})
 	address := broker(t, func(key, _ int16, _ []byte) []byte {
@@ -119,7 +119,7 @@ func TestResponsesThatAreNone(t *testing.T) {
 	}{
 		"of another request": {
 			func(request []byte) []byte { request[7]++; return []byte{} },
-			"request 3, and 2 was asked",
+			"request 3, and 2 was sent",
 		},
 		"too large": {func([]byte) []byte { return make([]byte, 1<<20+1) }, "1048577 bytes, of 1048576 at most"},
 		"cut off":   {func([]byte) []byte { return []byte{0, 0} }, "enough data to be valid"},

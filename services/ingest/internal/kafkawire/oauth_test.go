@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// A token is shown as RFC 7628 has it, a new one whenever a session is about to end; a refusal is answered, so that the
-// broker ends the conversation, and says why.
+// A token is shown as RFC 7628 has it, a new one whenever a session is about to end; a refusal gets its response, so
+// that the broker ends the conversation, and says why.
 func TestTokensAreShown(t *testing.T) {
 	var shown, ended atomic.Int32
 	address := broker(t, func(key, _ int16, request []byte) []byte {
@@ -62,6 +62,6 @@ func TestTokensAreShown(t *testing.T) {
 		}
 	}
 	if ended.Load() != 1 {
-		t.Errorf("%d refusals were answered", ended.Load())
+		t.Errorf("%d refusals got a response", ended.Load())
 	}
 }

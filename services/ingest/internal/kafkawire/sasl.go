@@ -23,7 +23,7 @@ type SASL struct {
 // SCRAM is the client's side of one conversation (RFC 5802).
 type SCRAM interface {
 	Begin(user, password, authorization string) error
-	// Step is what to answer to a challenge of the server; the first one is empty.
+	// Step is what to respond to a challenge of the server; the first one is empty.
 	Step(challenge string) (string, error)
 	Done() bool
 }
@@ -90,7 +90,7 @@ func (c *Conn) authenticate(ctx context.Context) error {
 }
 
 // bear shows the token (RFC 7628, section 3.1). A broker that refuses it says why in JSON, as a challenge, and ends the
-// conversation when that is answered with a lone separator.
+// conversation when that is followed by a lone separator.
 func (c *Conn) bear(ctx context.Context) error {
 	token, err := c.dialer.SASL.Token(ctx)
 	if err != nil {

@@ -102,7 +102,7 @@ func TestLawsOfAccounts(t *testing.T) {
 		}
 		topics := rapid.SampledFrom(l.topics)
 		sizes := rapid.OneOf(rapid.Int64Range(1, 60), rapid.Int64Range(1, size))
-		ask := func(t *rapid.T, waits bool) {
+		request := func(t *rapid.T, waits bool) {
 			topic, n := topics.Draw(t, "topic"), sizes.Draw(t, "bytes")
 			a := l.budget.accounts[topic]
 			alone := l.budget.lanes == a.lanes
@@ -130,8 +130,8 @@ func TestLawsOfAccounts(t *testing.T) {
 			l.budget.accounts[topic].Release(n)
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"try":     func(t *rapid.T) { ask(t, false) },
-			"acquire": func(t *rapid.T) { ask(t, true) },
+			"try":     func(t *rapid.T) { request(t, false) },
+			"acquire": func(t *rapid.T) { request(t, true) },
 			"release": func(t *rapid.T) {
 				if topic := topics.Draw(t, "topic"); len(l.held[topic]) > 0 {
 					giveBack(topic, rapid.IntRange(0, len(l.held[topic])-1).Draw(t, "piece"))

@@ -40,7 +40,7 @@ type batch struct {
 	// bad are the records that it passes without a row.
 	bad []badRecord
 	// refused marks rows by their index in records; nil until the writer refuses one. refusals counts the Refused not
-	// yet answered.
+	// yet confirmed.
 	refused  map[int]struct{}
 	refusals int
 	// traced is the trace of one of its rows; nil when there is none.

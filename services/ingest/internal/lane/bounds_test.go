@@ -73,7 +73,7 @@ func TestBalanceServesWhoWaits(t *testing.T) {
 	})
 }
 
-// The last commit of a call may fail, and a lost position is told only after it.
+// The last commit of a call may fail, and a lost position is reported only after it.
 func TestFinish(t *testing.T) {
 	for name, test := range map[string]struct {
 		err  error

@@ -52,7 +52,7 @@ type builder struct {
 	limits    limits
 	routes    int
 	replay    replay
-	// skips are records to leave out by order; orders hears what becomes of them.
+	// skips are records to leave out by order; orders learns what becomes of them.
 	skips  map[int64]*skip
 	orders *orders
 	// next is the lowest offset that may come next.

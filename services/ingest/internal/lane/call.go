@@ -30,8 +30,8 @@ type call struct {
 	depart departure
 
 	builder builder
-	// tells: the writer takes traces.
-	tells  bool
+	// traces: the writer takes them.
+	traces bool
 	window window
 	ledger ledger
 	// from is the position of Open, sequence and sentEnd are those of the last batch in the window or settled.
@@ -42,7 +42,7 @@ type call struct {
 	// first is the Kafka timestamp of the first record not settled, as the board has it.
 	first int64
 
-	// control goes out before batches: answers, which make room for them.
+	// control goes out before batches: confirmations, which make room for them.
 	control, batches queue
 	// part is the chunk being taken and next its first record not taken.
 	part chunk
@@ -155,14 +155,14 @@ func (c *call) advance() error {
 		}()
 	}
 	if c.draining && !c.closing && c.quiet() {
-		// Only now: after the half-close no barrier and no refusal could be answered any more.
+		// Only now: after the half-close no barrier and no refusal could be confirmed any more.
 		c.closing = true
 		c.control.push(halfClose{})
 	}
 	return nil
 }
 
-// quiet says that everything is settled and answered.
+// quiet says that everything is settled and confirmed.
 func (c *call) quiet() bool {
 	return c.window.count == 0 && c.control.empty() && c.batches.empty() &&
 		!c.ledger.open() && !c.ledger.inFlight && !c.lettering && len(c.letters) == 0
@@ -285,7 +285,7 @@ func (c *call) append(b *batch) {
 		w.Rows(c.lane.Partition.Topic(), &b.records)
 	}
 	b.sent = time.Now()
-	b.traced.sent(b, c.tells)
+	b.traced.sent(b, c.traces)
 	c.window.push(b)
 	c.awaited.Add(1)
 	first := c.sentEnd

@@ -26,7 +26,7 @@ type fakeConn struct {
 	// send is asked for each message sent, by its number from 0; nil takes all.
 	send func(n int) error
 	sent int
-	// message hears each message sent; nil: nobody does.
+	// message is called with each message sent; nil: nobody does.
 	message func(m any)
 	// responses are what the writer says, before it ends the call with end.
 	responses []*lanev1.LaneResponse
@@ -127,7 +127,7 @@ func laneAt(partition Partition, conn grpc.ClientConnInterface) (*Lane, *logtest
 	return l, n
 }
 
-// placeOnce is a placer with one place, which notes what it is told.
+// placeOnce is a placer with one place, which notes what it is given.
 type placeOnce struct {
 	err     error // of Place
 	changed chan struct{}
@@ -203,8 +203,8 @@ func within(t *testing.T, what string, done <-chan struct{}) {
 
 var errGiven = errors.New("the writer says nothing")
 
-// tells reports whether an error says so; there is none where nothing is to be said.
-func tells(err error, says string) bool {
+// matches reports whether an error says so; there is none where nothing is to be said.
+func matches(err error, says string) bool {
 	if says == "" {
 		return err == nil
 	}

@@ -16,11 +16,11 @@ func placedCall(t *testing.T, p *placeOnce) (*call, *logtest.Log) {
 	return c, n
 }
 
-// counting is an order that counts how often the placer hears that the lane stays.
+// counting is an order that counts how often the placer learns that the lane stays.
 func counting(stayed *int) Order { return Order{Reason: "test", Stayed: func() { *stayed++ }} }
 
 // A lane goes by an order, or because its writer drains: never by the mere news that there is another writer. An order
-// that comes while it goes already is one that it does not follow, and the placer hears so.
+// that comes while it goes already is one that it does not follow, and the placer learns so.
 func TestOrders(t *testing.T) {
 	for name, test := range map[string]struct {
 		prepare func(c *call)

@@ -19,7 +19,7 @@ import (
 // the next one is another place, or something has gone well.
 func TestAfterACall(t *testing.T) {
 	refusal := fatalf("an operator is needed")
-	panicked := caught("the lane", "a fault")
+	panicked := recovered("the lane", "a fault")
 	noWriter := fmt.Errorf("%w: unknown service", ErrNoWriter)
 	for name, test := range map[string]struct {
 		progress, placed bool

@@ -82,10 +82,10 @@ func callError(err error) error {
 	return err
 }
 
-// caught makes an error of what recover returned; nil without a panic. A panic ends the call as a fault of ours would:
-// the lane gives back what it holds, says where it happened, and rests, since what made it panic is most likely still
-// there. The other lanes go on.
-func caught(what string, panicked any) error {
+// recovered makes an error of what recover returned; nil without a panic. A panic ends the call as a fault of ours
+// would: the lane gives back what it holds, says where it happened, and rests, since what made it panic is most likely
+// still there. The other lanes go on.
+func recovered(what string, panicked any) error {
 	if panicked == nil {
 		return nil
 	}
@@ -99,7 +99,7 @@ func caught(what string, panicked any) error {
 // guarded runs f in a goroutine of the lane's own, whose panic would end the process.
 func guarded(what string, f func() error) (err error) {
 	defer func() {
-		if p := caught(what, recover()); p != nil {
+		if p := recovered(what, recover()); p != nil {
 			err = p
 		}
 	}()

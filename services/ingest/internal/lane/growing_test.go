@@ -17,7 +17,7 @@ import (
 type keyVersions struct {
 	mu     sync.Mutex
 	newest int
-	// away is closed when the registry comes back; nil when it answers at once.
+	// away is closed when the registry comes back; nil when it responds at once.
 	away chan struct{}
 }
 

@@ -80,7 +80,7 @@ func (l *partitionLog) pair() Pair {
 type member struct {
 	log        *partitionLog
 	generation int
-	// step is told before (and after) every effect; false means that the process has died: no effect, no response.
+	// step is called before (and after) every effect; false means that the process has died: no effect, no response.
 	step func(what string) bool
 	// slow delays commits and dead letters.
 	slow time.Duration
@@ -145,7 +145,7 @@ func (m *member) commit(ctx context.Context, p Pair) error {
 	if err := m.write(p); err != nil {
 		return err
 	}
-	if !m.step("commit answered") {
+	if !m.step("commit confirmed") {
 		return errDead
 	}
 	if m.commitErr != nil {
@@ -187,7 +187,7 @@ func (m *member) commitTicks(ctx context.Context, end func()) {
 		m.mu.Unlock()
 		if p != nil && m.step("tick") {
 			_ = m.write(*p)
-			m.step("tick answered")
+			m.step("tick confirmed")
 		}
 		<-m.busy
 		// The heartbeat finds out as well, if the commit has not.
@@ -272,7 +272,7 @@ func (m *member) DeadLetter(ctx context.Context, letters []DeadLetter, waits fun
 		m.log.reasons[l.Record.Offset] = l.Reason
 	}
 	m.log.mu.Unlock()
-	if !m.step("dead letter answered") {
+	if !m.step("dead letter confirmed") {
 		return errDead
 	}
 	return nil

@@ -228,7 +228,7 @@ func (l *Lane) leaveGone(ctx context.Context, c *call) error {
 
 // leaveCall ends a call, if there is one, and a panic of it. It is to be deferred.
 func (l *Lane) leaveCall(c **call, err *error) {
-	fault := caught("the lane", recover())
+	fault := recovered("the lane", recover())
 	if *c != nil {
 		l.leavePlace((*c).place, *err)
 	}

@@ -335,7 +335,7 @@ func TestConfigBounds(t *testing.T) {
 	} {
 		c := DefaultConfig()
 		test.change(&c)
-		if err := c.Validate(); !tells(err, test.says) {
+		if err := c.Validate(); !matches(err, test.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -288,7 +288,7 @@ func TestCutBackBehindThePosition(t *testing.T) {
 	})
 }
 
-// What is wrong with the log that rows are to be dropped from is told by its ends.
+// What is wrong with the log that rows are to be dropped from is reported by its ends.
 func TestLostUnderReplay(t *testing.T) {
 	for name, test := range map[string]struct {
 		oldest, newest int64
@@ -302,7 +302,7 @@ func TestLostUnderReplay(t *testing.T) {
 		c := quietCall(t)
 		c.lane.Partition = &spot{oldest: test.oldest, newest: test.newest}
 		c.builder.next, c.builder.replay.remaining[0], c.builder.replay.pending = 5, 1, 1
-		if err := c.lostUnderReplay(ErrOffsetGone); !tells(err, test.says) || outcomeOf(err) != outcomeFatal {
+		if err := c.lostUnderReplay(ErrOffsetGone); !matches(err, test.says) || outcomeOf(err) != outcomeFatal {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

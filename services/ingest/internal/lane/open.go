@@ -108,7 +108,7 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 			contracts: l.Contracts, budget: l.account(), limits: limits, routes: len(routes), replay: replay,
 			next: from.Position, traces: newSampler(l), skips: skips, orders: &l.orders,
 		},
-		tells: opened.GetTraces(),
+		traces: opened.GetTraces(),
 	}
 	l.board.update(func(s *Status) { s.Writer, s.LastError = opened.GetWriter(), "" })
 	l.board.enter(Open)

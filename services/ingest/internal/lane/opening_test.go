@@ -74,7 +74,7 @@ func TestOpeningOfAsManyTablesAsFit(t *testing.T) {
 }
 
 // An opening that comes to nothing says why, leaves its place, and leaves no call behind; a lane is open only when the
-// writer has heard that its checkpoint is durable.
+// writer has learned that its checkpoint is durable.
 func TestOpeningComesToNothing(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(s *spot, c *fakeConn, p *placeOnce, l *Lane)
@@ -169,7 +169,7 @@ func TestClaimEndsInAnOpening(t *testing.T) {
 		bound  bool // the claim ends while the writer has not opened the lane
 		want   error
 	}{
-		"in the greeting":              {bound: true, want: context.Canceled},
+		"in the handshake":             {bound: true, want: context.Canceled},
 		"in a commit":                  {want: context.Canceled},
 		"in a commit that fails":       {commit: io.ErrNoProgress, want: io.ErrNoProgress},
 		"when all is done, as it were": {late: true, want: context.Canceled},

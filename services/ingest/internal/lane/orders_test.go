@@ -58,11 +58,11 @@ func TestWhatIsNewWakes(t *testing.T) {
 			select {
 			case <-c:
 				if !test.news {
-					t.Errorf("%s: it is told as news", name)
+					t.Errorf("%s: it is reported as news", name)
 				}
 			default:
 				if test.news {
-					t.Errorf("%s: it is not told", name)
+					t.Errorf("%s: it is not reported", name)
 				}
 			}
 		}

@@ -78,7 +78,7 @@ func TestDrainLeavesAReaderAtWork(t *testing.T) {
 }
 
 // A goroutine of a call that ends in order says nothing.
-func TestOnlyAPanicIsTold(t *testing.T) {
+func TestOnlyAPanicIsReported(t *testing.T) {
 	c := quietCall(t)
 	c.start("rest", func() {})
 	c.start("panic", func() { panic("a fault") })
@@ -102,7 +102,7 @@ func (p *panicking) Recv() (*lanev1.LaneResponse, error) {
 }
 
 // A receiver that panics ends the call with that, and one that ends in order says nothing.
-func TestOnlyAPanicOfTheReceiverIsTold(t *testing.T) {
+func TestOnlyAPanicOfTheReceiverIsReported(t *testing.T) {
 	for _, over := range []bool{true, false} {
 		c := quietCall(t)
 		c.stream = &panicking{over: over}
@@ -111,10 +111,10 @@ func TestOnlyAPanicOfTheReceiverIsTold(t *testing.T) {
 		c.receive()
 		c.goroutines.Wait()
 		if n := len(c.panicked); n != map[bool]int{true: 0, false: 1}[over] {
-			t.Fatalf("over %v: %d were told", over, n)
+			t.Fatalf("over %v: %d were reported", over, n)
 		}
 		if !over && outcomeOf(<-c.panicked) != outcomeFatal {
-			t.Error("what was told is no fault of the program")
+			t.Error("what was reported is no fault of the program")
 		}
 	}
 }

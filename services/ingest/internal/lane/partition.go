@@ -83,8 +83,8 @@ type Partition interface {
 	// Read starts reading at exactly this offset. errors.Is(err, ErrOffsetGone) from Read or Next when it is not there.
 	Read(ctx context.Context, from int64) (Reader, error)
 	// DeadLetter produces to the dead-letter topic and returns when every letter is acknowledged by all in-sync
-	// replicas. It retries all faults until ctx ends; waits hears what keeps it from going on, and an empty string when
-	// it goes on.
+	// replicas. It retries all faults until ctx ends; waits is called with what keeps it from going on, and an empty
+	// string when it goes on.
 	DeadLetter(ctx context.Context, letters []DeadLetter, waits func(what string)) error
 	// Behind is how many offsets lie between a settled position and the end of the partition, as far as anybody has
 	// said; -1 while nobody has. Offsets behind the last record that hold none, such as markers of transactions, do not

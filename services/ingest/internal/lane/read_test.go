@@ -59,12 +59,12 @@ func TestPayWaitsForWhatMakesABatch(t *testing.T) {
 
 // yielding is a reader that yields so many records at a time, at most what it is asked for, and notes that.
 type yielding struct {
-	sizes []int
-	asked []int
+	sizes     []int
+	requested []int
 }
 
 func (g *yielding) Next(_ context.Context, dst []record.Record, _ time.Time) ([]record.Record, error) {
-	g.asked = append(g.asked, cap(dst))
+	g.requested = append(g.requested, cap(dst))
 	if len(g.sizes) == 0 {
 		return dst, io.EOF
 	}
@@ -99,7 +99,7 @@ func TestReaderAsksForWhatComes(t *testing.T) {
 	out := make(chan chunk, 10)
 	(&reading{lane: l, out: out, reader: g}).run(t.Context())
 	want := []int{idleRecords, busyRecords, busyRecords, idleRecords, idleRecords}
-	if diff := cmp.Diff(want, g.asked); diff != "" {
+	if diff := cmp.Diff(want, g.requested); diff != "" {
 		t.Errorf("asked for (-want +got):\n%s", diff)
 	}
 	for _, want := range []int{idleRecords, busyRecords, 5, 5} {

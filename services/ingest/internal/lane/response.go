@@ -55,7 +55,7 @@ func (c *call) settled(m *lanev1.Settled) error {
 		return violation("Settled %d at position %d, a barrier was at %d already", m.GetSequence(), b.end,
 			c.ledger.newest.Position)
 	case b.refusals > 0:
-		return violation("Settled %d before its refusal was answered", m.GetSequence())
+		return violation("Settled %d before its refusal was confirmed", m.GetSequence())
 	}
 	c.ledger.settled(Pair{m.GetPosition(), m.GetCheckpoint()})
 	c.window.pop()
@@ -104,7 +104,7 @@ func (c *call) checkpoint(m *lanev1.Checkpoint) error {
 	return nil
 }
 
-// barrierCommitted answers the barriers that became durable.
+// barrierCommitted confirms the barriers that became durable.
 func (c *call) barrierCommitted(err error) error {
 	first, last := c.ledger.confirmed()
 	if err != nil {

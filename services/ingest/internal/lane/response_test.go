@@ -95,7 +95,7 @@ func rows(pairs ...uint32) (out []*lanev1.RefusedRow) {
 	return out
 }
 
-// refused is a call that has heard that the first row of a route is refused.
+// refused is a call that has learned that the first row of a route is refused.
 func refused(route uint32) func(*call) {
 	return func(c *call) { _ = c.refused(&lanev1.Refused{Sequence: 1, Rows: rows(route, 0)}) }
 }
@@ -142,7 +142,7 @@ func TestWordsOutOfPlace(t *testing.T) {
 		},
 		"settled before LeftOut": {
 			func(c *call) { c.window.front().refusals = 1 }, &lanev1.Settled{Sequence: 1, Position: 2},
-			"before its refusal was answered",
+			"before its refusal was confirmed",
 		},
 		"settled nothing": {
 			func(c *call) { c.window.pop(); c.window.pop() }, &lanev1.Settled{Sequence: 1},
@@ -231,8 +231,8 @@ func TestFirstUnsettled(t *testing.T) {
 	want(-1)
 }
 
-// Barriers are answered one by one once their checkpoint is committed, and after the half-close not any more.
-func TestBarriersAreAnswered(t *testing.T) {
+// Barriers are confirmed one by one once their checkpoint is committed, and after the half-close not any more.
+func TestBarriersAreConfirmed(t *testing.T) {
 	for _, closing := range []bool{false, true} {
 		c := quietCall(t)
 		c.sends(t, "a")
@@ -246,26 +246,26 @@ func TestBarriersAreAnswered(t *testing.T) {
 		if err := c.barrierCommitted(nil); err != nil {
 			t.Fatal(err)
 		}
-		var answered []uint64
+		var responded []uint64
 		for !c.control.empty() {
-			answered = append(answered, c.control.pop().(*lanev1.LaneRequest).GetDurable().GetBarrier())
+			responded = append(responded, c.control.pop().(*lanev1.LaneRequest).GetDurable().GetBarrier())
 		}
 		want := []uint64{1, 2, 3}
 		if closing {
 			want = nil
 		}
-		if diff := cmp.Diff(want, answered); diff != "" {
+		if diff := cmp.Diff(want, responded); diff != "" {
 			t.Errorf("closing %v (-want +got):\n%s", closing, diff)
 		}
 	}
 	c := quietCall(t)
 	c.ledger.inFlight, c.ledger.covered = true, 1
 	if err := c.barrierCommitted(io.ErrUnexpectedEOF); !errors.Is(err, io.ErrUnexpectedEOF) || !c.control.empty() {
-		t.Errorf("a failed commit: %v; answered %v", err, !c.control.empty())
+		t.Errorf("a failed commit: %v; confirmed %v", err, !c.control.empty())
 	}
 }
 
-// After the production of dead letters its batch goes on, or its refusal is answered; while the call drains, a batch
+// After the production of dead letters its batch goes on, or its refusal is confirmed; while the call drains, a batch
 // that waited for them is given up, and nothing is said of it.
 func TestLettersAreProduced(t *testing.T) {
 	canceled := errors.Join(errors.New("abandoned"), context.Canceled)

@@ -96,7 +96,7 @@ func TestWhatKeepsAnOwnerFromRest(t *testing.T) {
 			c.ledger.await()
 		}, false},
 		"dead letters are produced": {func(c *call) { c.lettering = true }, false},
-		"a refusal is to be answered": {
+		"a refusal is to be confirmed": {
 			func(c *call) { c.letters = append(c.letters, letterJob{batch: new(batch)}) }, false,
 		},
 	} {
@@ -109,7 +109,7 @@ func TestWhatKeepsAnOwnerFromRest(t *testing.T) {
 	}
 }
 
-// A lane at rest waits in little room, and hears all that may happen then. A batch that lingers for longer than the
+// A lane at rest waits in little room, and gets all that may happen then. A batch that lingers for longer than the
 // reader and the sender stay, and a commit that takes longer, are awaited as ever.
 func TestOwnerAtRest(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {

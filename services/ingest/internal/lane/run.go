@@ -71,7 +71,7 @@ func (c *call) end() {
 func (c *call) start(what string, f func()) {
 	c.goroutines.Go(func() {
 		defer func() {
-			if err := caught(what, recover()); err != nil {
+			if err := recovered(what, recover()); err != nil {
 				c.panicked <- err
 			}
 		}()
@@ -89,7 +89,7 @@ func (c *call) send() {
 }
 
 // resting says that only what rest waits for can happen: the reader has ended until there are records, the sender for
-// want of messages, no batch is being filled, and everything is settled and answered.
+// want of messages, no batch is being filled, and everything is settled and confirmed.
 func (c *call) resting() bool {
 	return c.newRecords != nil && !c.sending && c.armed.IsZero() && c.quiet()
 }

@@ -251,20 +251,20 @@ func TestSkippedRecordThatIsNoRow(t *testing.T) {
 	}
 }
 
-// What contracts say of the records before one that is skipped is heard: that they have grown, or could not be made
+// What contracts say of the records before one that is skipped counts: that they have grown, or could not be made
 // ready.
 func TestSkippedBehindWhatContractsWaitFor(t *testing.T) {
 	for name, says := range map[string]ends{
 		"grown":  {grown: true},
 		"failed": {err: io.ErrNoProgress},
 	} {
-		asked := 0
-		says.n = &asked
+		requested := 0
+		says.n = &requested
 		r := (&reading{lane: &Lane{Contracts: says}}).with(map[int64]*skip{2: {}})
 		records := []record.Record{{Offset: 1}, {Offset: 2}, {Offset: 3}}
 		grown, err := r.prepare(t.Context(), records, nil)
-		if grown != says.grown || !errors.Is(err, says.err) || asked != 1 {
-			t.Errorf("%s: grown %v, %v, %d records asked for", name, grown, err, asked)
+		if grown != says.grown || !errors.Is(err, says.err) || requested != 1 {
+			t.Errorf("%s: grown %v, %v, %d records asked for", name, grown, err, requested)
 		}
 	}
 }
@@ -322,13 +322,13 @@ func TestOpensAgain(t *testing.T) {
 
 // While rows are to be dropped contracts are made ready for every record: what is a row, they may have to learn.
 func TestSkippedIsPreparedWhileRowsAreDropped(t *testing.T) {
-	asked := 0
-	r := &reading{lane: &Lane{Contracts: preparing{n: &asked}}}
+	requested := 0
+	r := &reading{lane: &Lane{Contracts: preparing{n: &requested}}}
 	records := []record.Record{{Offset: 1}, {Offset: 2}, {Offset: 3}}
 	for want, skips := range map[int]map[int64]*skip{3: nil, 2: {2: {}}, 1: {1: {}, 3: {}}} {
-		asked = 0
-		if _, err := r.with(skips).prepare(t.Context(), records, nil); err != nil || asked != want {
-			t.Errorf("%d records prepared, want %d (%v)", asked, want, err)
+		requested = 0
+		if _, err := r.with(skips).prepare(t.Context(), records, nil); err != nil || requested != want {
+			t.Errorf("%d records prepared, want %d (%v)", requested, want, err)
 		}
 	}
 }

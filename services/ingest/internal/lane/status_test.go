@@ -331,7 +331,7 @@ func TestLagOfTheOldestRecord(t *testing.T) {
 	}
 }
 
-// Before a lane knows what is committed it lags behind nothing that could be told.
+// Before a lane knows what is committed it lags behind nothing that could be shown.
 func TestNoLagBeforeThePosition(t *testing.T) {
 	l, _ := laneAt(&spot{newest: 9}, nil)
 	if s := l.Status(); s.Position != -1 || s.Lag != -1 || s.LagSeconds != 0 {
@@ -343,7 +343,7 @@ func TestNoLagBeforeThePosition(t *testing.T) {
 	}
 }
 
-// A lane that does not lag behind is told of, and what the budget has where there is one; how long rows took where
+// A lane that does not lag behind is shown, and what the budget has where there is one; how long rows took where
 // their records say when they were produced.
 func TestWhatIsExported(t *testing.T) {
 	registry, budget := prometheus.NewRegistry(), NewBudget(1000)

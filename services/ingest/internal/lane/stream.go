@@ -53,7 +53,7 @@ func (c *call) handOver(response *lanev1.LaneResponse, err error) (on bool) {
 
 // received ends a receiver, and says so if it panics. It is to be deferred.
 func (c *call) received() {
-	if err := caught("receive", recover()); err != nil {
+	if err := recovered("receive", recover()); err != nil {
 		c.panicked <- err
 	}
 	c.goroutines.Done()

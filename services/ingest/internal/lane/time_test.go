@@ -127,7 +127,7 @@ func TestWhatAnOwnerAwaits(t *testing.T) {
 		"the end of a call":      {func(c *call) { c.draining = true; c.window.push(&batch{}) }, causes.Append},
 		"the writer's last word": {func(c *call) { c.draining = true }, causes.Opening},
 		"records, and it rests":  {func(c *call) { c.backlog, c.newRecords = 3, make(chan struct{}) }, causes.Idle},
-		"an answer to a refusal": {
+		"a response to a refusal": {
 			func(c *call) { c.window.push(&batch{refusals: 1}); c.ledger.inFlight = true }, causes.Barrier,
 		},
 		"letters beside the work": {

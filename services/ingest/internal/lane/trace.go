@@ -129,8 +129,8 @@ func (t *traced) span(name string, from, to time.Time, attributes ...attribute.K
 	span.End(trace.WithTimestamp(to))
 }
 
-// sent says that the batch is in the window. tells: the writer takes part.
-func (t *traced) sent(b *batch, tells bool) {
+// sent says that the batch is in the window. traces: the writer takes part.
+func (t *traced) sent(b *batch, traces bool) {
 	if t == nil {
 		return
 	}
@@ -138,7 +138,7 @@ func (t *traced) sent(b *batch, tells bool) {
 		attribute.Int("waybill.batch.bytes", b.bytes), attribute.Int64("waybill.batch.sequence", int64(b.sequence)))
 	var ctx context.Context
 	ctx, t.settle = t.tracer.Start(t.ctx, "settle", b.sent)
-	if tells {
+	if traces {
 		t.parent = tracing.Inject(ctx)
 	}
 }

@@ -62,7 +62,7 @@ func TestTraceOfARow(t *testing.T) {
 	done := b.finish(3)
 	done.sent = time.Now()
 	done.traced.sent(done, true)
-	told := done.message().Trace
+	reported := done.message().Trace
 	done.traced.refused(1, &lanev1.RefusedRow{Code: "OF ANOTHER ROW"})
 	done.traced.end(nil)
 
@@ -97,9 +97,9 @@ func TestTraceOfARow(t *testing.T) {
 	if s := top.Status(); s.Code != codes.Unset {
 		t.Errorf("status %v", s)
 	}
-	ctx, ok := tracing.Extract(context.Background(), told)
+	ctx, ok := tracing.Extract(context.Background(), reported)
 	if !ok || trace.SpanContextFromContext(ctx).SpanID() != byName["settle"].SpanContext().SpanID() {
-		t.Errorf("the writer is told %q", told)
+		t.Errorf("the writer is told %q", reported)
 	}
 	got := map[string]string{}
 	for _, a := range top.Attributes() {
@@ -118,14 +118,14 @@ func TestTraceOfARow(t *testing.T) {
 // A record was fetched from when it was asked for, or from its own time on where that was waited for. A time outside of
 // the wait is of another clock, and counts for nothing.
 func TestFetchOfATrace(t *testing.T) {
-	for name, test := range map[string]struct{ asked, came, want int64 }{
+	for name, test := range map[string]struct{ requested, came, want int64 }{
 		"there before it was asked for": {1_500_000, 2_000_000, 1_500_000},
 		"produced while it was awaited": {500_000, 2_000_000, 1_000_000},
 		"produced after it came":        {200_000, 800_000, 200_000},
 	} {
 		l, spans := tracedLane(1)
 		b := tracedBuilder(l, &plainContracts{})
-		b.traces.read(time.UnixMicro(test.asked), time.UnixMicro(test.came))
+		b.traces.read(time.UnixMicro(test.requested), time.UnixMicro(test.came))
 		b.mustTake(t, 0)
 		b.finish(1).recycle()
 		for _, s := range spans.Ended() {
@@ -156,15 +156,15 @@ func TestReaderTellsWhenRecordsCame(t *testing.T) {
 }
 
 // An older writer is told nothing: it would not know the field.
-func TestOlderWriterIsNotTold(t *testing.T) {
+func TestOlderWriterGetsNoTrace(t *testing.T) {
 	l, _ := tracedLane(1)
 	b := tracedBuilder(l, &plainContracts{})
 	b.traces.read(time.Now(), time.Now())
 	b.mustTake(t, 0)
 	done := b.finish(1)
 	done.traced.sent(done, false)
-	if told := done.message().Trace; told != "" {
-		t.Errorf("told %q", told)
+	if reported := done.message().Trace; reported != "" {
+		t.Errorf("reported %q", reported)
 	}
 }
 

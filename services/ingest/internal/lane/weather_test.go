@@ -139,7 +139,7 @@ func TestBackoffEndsWithTheOutage(t *testing.T) {
 	})
 }
 
-// A storm is said once for all lanes that hear of it, and its end once the last of them is out of it.
+// A storm is said once for all lanes that learn of it, and its end once the last of them is out of it.
 func TestStormIsSaidOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, log := testWeather()

@@ -41,7 +41,7 @@ type modelWriter struct {
 
 	name  string
 	store *warehouse
-	// step is told before every effect; false means that the process dies: the call breaks.
+	// step is called before every effect; false means that the process dies: the call breaks.
 	step   func(what string) bool
 	limits *lanev1.Limits
 	// latency is that of an append; changed under mu once a lane runs.
@@ -333,7 +333,7 @@ func (c *modelCall) refuse(sequence uint64, route uint32, rows []string) ([]stri
 		return nil, err
 	}
 	if len(response.GetLeftOut().GetOffsets()) != len(refused.Rows) {
-		return nil, status.Error(codes.InvalidArgument, "LeftOut does not answer Refused")
+		return nil, status.Error(codes.InvalidArgument, "LeftOut does not respond Refused")
 	}
 	c.state.LeftOut = append(c.state.LeftOut, response.GetLeftOut().GetOffsets()...)
 	return good, c.raise()

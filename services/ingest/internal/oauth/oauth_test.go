@@ -18,16 +18,16 @@ import (
 // endpoint is a token endpoint that knows one client.
 type endpoint struct {
 	*httptest.Server
-	asked  atomic.Int64
-	life   atomic.Int64 // of a token, in seconds
-	broken atomic.Bool
+	requested atomic.Int64
+	life      atomic.Int64 // of a token, in seconds
+	broken    atomic.Bool
 }
 
 func newEndpoint(t *testing.T) *endpoint {
 	e := &endpoint{}
 	e.life.Store(3600)
 	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := e.asked.Add(1)
+		n := e.requested.Add(1)
 		user, password, _ := r.BasicAuth()
 		w.Header().Set("Content-Type", "application/json")
 		switch {

@@ -29,15 +29,17 @@ func (c *Config) clientCredentials(ctx context.Context) (Token, error) {
 	transport.TLSClientConfig = secure
 	defer transport.CloseIdleConnections()
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: transport})
-	asked := clientcredentials.Config{ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), TokenURL: c.TokenURL}
-	if c.Scope != "" {
-		asked.Scopes = strings.Fields(c.Scope)
+	source := clientcredentials.Config{
+		ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), TokenURL: c.TokenURL,
 	}
-	t, err := asked.Token(ctx)
+	if c.Scope != "" {
+		source.Scopes = strings.Fields(c.Scope)
+	}
+	t, err := source.Token(ctx)
 	var refused *oauth2.RetrieveError
 	switch {
 	case errors.As(err, &refused):
-		return Token{}, fmt.Errorf("%s answers %s %s %s: check client_id, client_secret and scope", c.TokenURL,
+		return Token{}, fmt.Errorf("%s responds %s %s %s: check client_id, client_secret and scope", c.TokenURL,
 			refused.Response.Status, refused.ErrorCode, refused.ErrorDescription)
 	case err != nil:
 		return Token{}, err

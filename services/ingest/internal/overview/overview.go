@@ -53,7 +53,7 @@ type Overview struct {
 	Lanes func() []Lane
 	// Goals are those of the contracts.
 	Goals Goals
-	// Log is told when a table's state changes; nil: nobody.
+	// Log gets a line when a table's state changes; nil: nobody.
 	Log *slog.Logger
 	// Letters counts dead letters; nil: nobody does.
 	Letters *Letters

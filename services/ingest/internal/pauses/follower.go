@@ -23,9 +23,9 @@ var ErrRefused = errors.New("pauses cannot be read")
 type Follower struct {
 	// Read reads the entries as they are kept. An error that is ErrRefused does not pass by itself.
 	Read func(ctx context.Context) (map[Lane]string, error)
-	// Apply is told of new entries, by one goroutine at a time.
+	// Apply is called with new entries, by one goroutine at a time.
 	Apply func(*Entries)
-	// Log is told what is wrong, once.
+	// Log gets what is wrong, once.
 	Log *slog.Logger
 
 	mu      sync.Mutex

@@ -64,11 +64,11 @@ func (c *Core) judge(now time.Time) bool {
 			switch ratio := float64(usual) / float64(w.Latency); {
 			case ratio*stuckFactor <= 1 && w.Latency-usual >= stuckBy:
 				share, why = 0,
-					"answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+
+					"responds in "+w.Latency.Round(time.Millisecond).String()+", others in "+
 						usual.Round(time.Millisecond).String()
 			case ratio*slowFactor <= 1 && w.Latency-usual >= slowBy:
 				share, why = max(least, ratio),
-					"answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+
+					"responds in "+w.Latency.Round(time.Millisecond).String()+", others in "+
 						usual.Round(time.Millisecond).String()
 			}
 		}
@@ -128,7 +128,7 @@ func (c *capacity) look(now time.Time, share float64, why string, measured bool)
 		case c.stuck && c.share == 0:
 			need = c.rest
 		case c.stuck && measured:
-			need = patience // the probe is answered as quickly as others are
+			need = patience // the probe takes no longer as others are
 		case c.stuck:
 			return false // the probe has measured nothing yet
 		}

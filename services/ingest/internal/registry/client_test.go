@@ -34,7 +34,7 @@ const order = `{"type":"record","name":"Order","fields":[{"name":"id","type":"st
 type node struct {
 	*srfake.Registry
 	server *httptest.Server
-	// fault, when set, answers instead of the registry and returns true.
+	// fault, when set, responds instead of the registry and returns true.
 	fault    atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
 	requests atomic.Int64
 }
@@ -108,7 +108,7 @@ func status(code int, body string) func(http.ResponseWriter, *http.Request) bool
 	}
 }
 
-func TestASchemaIsAskedForOnce(t *testing.T) {
+func TestSchemaIsRequestedOnce(t *testing.T) {
 	n := serve(t, false)
 	id := n.register(t, "orders-value", order)
 	c := connect(t, nil, nil, n)
@@ -271,8 +271,8 @@ func TestAnOutageIsWaitedFor(t *testing.T) {
 	}
 }
 
-// A node that fails holds up nobody while another one answers.
-func TestAnotherNodeAnswers(t *testing.T) {
+// A node that fails holds up nobody while another one responds.
+func TestAnotherNodeResponds(t *testing.T) {
 	broken, whole := serve(t, false), serve(t, false)
 	broken.set(status(503, ""))
 	id := whole.register(t, "orders-value", order)
@@ -328,7 +328,7 @@ func TestAuthentication(t *testing.T) {
 				t.Error(err)
 			}
 			if err := connect(t, nil, nil, n).Ping(t.Context()); err == nil {
-				t.Error("answered without credentials")
+				t.Error("responded without credentials")
 			}
 		})
 	}

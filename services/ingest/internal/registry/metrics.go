@@ -26,7 +26,7 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Name: "waybill_ingest_registry_requests_total",
 			Help: "Requests to the schema registry by result: ok, missing, failed.",
 		}, []string{"result"}),
-		up:      gauge("up", "1 when the schema registry has answered last, 0 when it has not."),
+		up:      gauge("up", "1 when the schema registry has responded last, 0 when it has not."),
 		waiting: gauge("waiting", "Calls that wait for the schema registry to come back."),
 		cached:  gauge("cached_schemas", "Schemas that are kept."),
 	}

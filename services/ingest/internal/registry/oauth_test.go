@@ -66,7 +66,7 @@ func byOAuth(t *testing.T, url string, c oauth.Config) *Client {
 }
 
 // Requests show a token of the issuer, asked for once while it lasts; one that has ended is renewed before the request;
-// a client that the issuer does not know hears so, and its secret is not shown.
+// a client that the issuer does not know is told so, and its secret is not shown.
 func TestRegistryTokensOfAnIssuer(t *testing.T) {
 	knows := func(r *http.Request) bool {
 		user, secret, _ := r.BasicAuth()

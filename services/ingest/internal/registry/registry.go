@@ -93,7 +93,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 
 var (
 	timeoutBounds = config.Bounds{
-		Least: 100 * time.Millisecond, Short: "the registry could hardly answer", Most: 5 * time.Minute,
+		Least: 100 * time.Millisecond, Short: "the registry could hardly respond", Most: 5 * time.Minute,
 		Long: "a node that is gone goes unnoticed for as long", Right: 10 * time.Second,
 	}
 	pollBounds = config.Bounds{

@@ -54,7 +54,7 @@ func wait[T any](
 		default:
 			c.metrics.requests.WithLabelValues(resultFailed).Inc()
 			if try+1 < len(c.nodes) {
-				continue // another node may answer
+				continue // another node may respond
 			}
 			c.outage.began(c, err)
 			if !waiting {
@@ -100,7 +100,7 @@ func (o *outage) began(c *Client, err error) {
 	if o.since.IsZero() {
 		o.since = time.Now()
 		c.metrics.up.Set(0)
-		c.log.Warn("the schema registry does not answer; what needs it waits", "error", err)
+		c.log.Warn("the schema registry does not respond; what needs it waits", "error", err)
 	}
 }
 
@@ -109,7 +109,7 @@ func (o *outage) ended(c *Client) {
 	defer o.mu.Unlock()
 	if !o.since.IsZero() {
 		c.metrics.up.Set(1)
-		c.log.Info("the schema registry answers again",
+		c.log.Info("the schema registry responds again",
 			slog.Duration("after", time.Since(o.since).Round(time.Millisecond)))
 		o.since = time.Time{}
 	}

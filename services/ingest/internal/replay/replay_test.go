@@ -190,17 +190,17 @@ func TestPace(t *testing.T) {
 	})
 }
 
-// Dead letters are told, or written.
+// Dead letters are reported, or written.
 func TestLetters(t *testing.T) {
-	l, told := &log{}, 0
+	l, reported := &log{}, 0
 	letters := make([]lane.DeadLetter, 3)
 	err := NewPartition(l, Range{}, NewPace(0), nil).DeadLetter(t.Context(), letters, nil)
 	if err != nil || l.letters != 3 {
 		t.Errorf("%d written, %v", l.letters, err)
 	}
-	p := NewPartition(l, Range{}, NewPace(0), func(all []lane.DeadLetter) { told += len(all) })
-	if err := p.DeadLetter(t.Context(), letters, nil); err != nil || l.letters != 3 || told != 3 {
-		t.Errorf("%d written, %d told, %v", l.letters, told, err)
+	p := NewPartition(l, Range{}, NewPace(0), func(all []lane.DeadLetter) { reported += len(all) })
+	if err := p.DeadLetter(t.Context(), letters, nil); err != nil || l.letters != 3 || reported != 3 {
+		t.Errorf("%d written, %d reported, %v", l.letters, reported, err)
 	}
 }
 

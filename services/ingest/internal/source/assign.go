@@ -74,7 +74,7 @@ func (s *sticky) SubscriptionUserData([]string) ([]byte, error) {
 	return nil, nil
 }
 
-// OnAssignment hears of each assignment by this strategy.
+// OnAssignment learns of each assignment by this strategy.
 func (s *sticky) OnAssignment(a *sarama.ConsumerGroupMemberAssignment, _ int32) {
 	s.given.Store(&a.UserData)
 }
@@ -109,7 +109,7 @@ func (c cooperative) AssignmentData(string, map[string][]int32, int32) ([]byte, 
 	return heeded, nil
 }
 
-// OnAssignment hears of each assignment, the first and the empty ones included.
+// OnAssignment learns of each assignment, the first and the empty ones included.
 func (c cooperative) OnAssignment(a *sarama.ConsumerGroupMemberAssignment, generation int32) {
 	c.source.assignment(generation, a.Topics, slices.Equal(a.UserData, heeded))
 }

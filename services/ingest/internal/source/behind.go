@@ -16,13 +16,13 @@ const endsEvery = 3 * time.Second
 
 // ends finds out where the partitions of a generation end. What fetches say is used where it is newer, so it asks for
 // nothing while lanes read: only for partitions whose lanes wait, are refused, or are full. It asks each broker once
-// for all of them, and one that does not answer holds up no other.
+// for all of them, and one that does not respond holds up no other.
 type ends struct {
 	source *Source
 
 	mu     sync.Mutex
 	claims map[*claim]struct{}
-	// asked are the brokers that have not answered yet.
+	// pending are the brokers that have not responded yet.
 	pending map[int32]bool
 }
 
@@ -84,7 +84,7 @@ func (e *ends) round(ctx context.Context) {
 			continue
 		}
 		e.source.calls.Go(func() {
-			e.ask(brokers[id], claims)
+			e.request(brokers[id], claims)
 			e.mu.Lock()
 			delete(e.pending, id)
 			e.mu.Unlock()
@@ -92,8 +92,8 @@ func (e *ends) round(ctx context.Context) {
 	}
 }
 
-// ask asks one broker for the ends of the partitions that it leads.
-func (e *ends) ask(b *sarama.Broker, claims []*claim) {
+// request gets from one broker the ends of the partitions that it leads.
+func (e *ends) request(b *sarama.Broker, claims []*claim) {
 	client := e.source.control
 	request := sarama.NewOffsetRequest(client.Config().Version)
 	for _, c := range claims {
@@ -127,7 +127,7 @@ func (e *ends) ask(b *sarama.Broker, claims []*claim) {
 // outlook is what a claim knows of what lies before it.
 type outlook struct {
 	mu sync.Mutex
-	// end is where the partition ends by the last answer to ends, at is when that was, in nanoseconds since 1970; 0
+	// end is where the partition ends by the last response to ends, at is when that was, in nanoseconds since 1970; 0
 	// before any.
 	end, at int64
 }

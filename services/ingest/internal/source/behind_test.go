@@ -37,7 +37,7 @@ func startEnds(t *testing.T, c Config) *running {
 }
 
 // What fetches say is used where it is newer: while lanes read, nobody is asked.
-func TestEndsAreNotAskedForWhileLanesRead(t *testing.T) {
+func TestEndsAreNotRequestedWhileLanesRead(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	p := producer(t, c)
 	produce(t, p, 0, 0, 3)
@@ -49,19 +49,19 @@ func TestEndsAreNotAskedForWhileLanesRead(t *testing.T) {
 	if n := o.Behind(1); n != 2 {
 		t.Errorf("behind by %d with 2 records not settled", n)
 	}
-	asked := make(chan struct{}, 100)
+	requested := make(chan struct{}, 100)
 	c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
-		asked <- struct{}{}
+		requested <- struct{}{}
 		return nil, nil, false
 	})
 	// On a machine that is busy with something else a fetch may take longer than that, now and then.
 	eventually(t, "two seconds in which ends are not asked for", func() bool {
-		for len(asked) > 0 {
-			<-asked
+		for len(requested) > 0 {
+			<-requested
 		}
 		time.Sleep(2 * time.Second)
-		return len(asked) == 0
+		return len(requested) == 0
 	})
 	produce(t, p, 0, 3, 1)
 	eventually(t, "a fetch tells of the end", func() bool { return o.Behind(3) == 1 })
@@ -112,7 +112,7 @@ func TestClosedReaderHasNotPassedWhatItFetched(t *testing.T) {
 	}
 }
 
-// A broker that answers nothing about ends holds up neither the others nor the end of the source.
+// A broker that responds nothing about ends holds up neither the others nor the end of the source.
 func TestEndsOfABrokerThatIsAway(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	produce(t, producer(t, c), 0, 0, 5)
@@ -130,7 +130,7 @@ func TestEndsOfABrokerThatIsAway(t *testing.T) {
 	s.stop()
 }
 
-// What keeps records from being read is told, and no longer once they come.
+// What keeps records from being read is reported, and no longer once they come.
 func TestTroubleWithReading(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	produce(t, producer(t, c), 0, 0, 1)
@@ -139,7 +139,7 @@ func TestTroubleWithReading(t *testing.T) {
 	o := s.claim(t)
 	r := open(t, o, 0)
 	defer r.Close()
-	eventually(t, "the refusal is told", func() bool {
+	eventually(t, "the refusal is reported", func() bool {
 		return strings.Contains(o.Trouble(),
 			"grant READ on the topic")
 	})
@@ -150,7 +150,7 @@ func TestTroubleWithReading(t *testing.T) {
 	}
 }
 
-// refuseFetches answers fetches as a broker does that does not allow them.
+// refuseFetches responds to fetches as a broker does that does not allow them.
 func refuseFetches(c *kfake.Cluster) (set func(bool)) {
 	on := make(chan bool, 1)
 	on <- true
@@ -164,15 +164,15 @@ func refuseFetches(c *kfake.Cluster) (set func(bool)) {
 		fetch := req.(*kmsg.FetchRequest)
 		resp := fetch.ResponseKind().(*kmsg.FetchResponse)
 		for _, t := range fetch.Topics {
-			answer := kmsg.NewFetchResponseTopic()
-			answer.Topic, answer.TopicID = t.Topic, t.TopicID
+			response := kmsg.NewFetchResponseTopic()
+			response.Topic, response.TopicID = t.Topic, t.TopicID
 			for _, p := range t.Partitions {
 				part := kmsg.NewFetchResponseTopicPartition()
 				part.Partition, part.ErrorCode, part.HighWatermark = p.Partition, kerr.TopicAuthorizationFailed.Code, -1
 				part.RecordBatches = []byte{}
-				answer.Partitions = append(answer.Partitions, part)
+				response.Partitions = append(response.Partitions, part)
 			}
-			resp.Topics = append(resp.Topics, answer)
+			resp.Topics = append(resp.Topics, response)
 		}
 		// The tickets of fetches travel in the session id.
 		resp.SessionID = fetch.SessionID

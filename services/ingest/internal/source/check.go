@@ -37,7 +37,7 @@ func Check(ctx context.Context, config Config, topics Topics, beside CheckBeside
 			"start the brokers, or correct kafka.brokers, kafka.tls and kafka.sasl")}
 	}
 	s.cluster = id
-	found = append(found, findings.Finding{What: "brokers", Detail: fmt.Sprintf("%d answer, cluster %q",
+	found = append(found, findings.Finding{What: "brokers", Detail: fmt.Sprintf("%d respond, cluster %q",
 		len(s.control.Brokers()), s.cluster)})
 	var readable []string
 	names := slices.Clone(topics.Names)
@@ -119,7 +119,7 @@ func (s *Source) checkTopic(ctx context.Context, topic string) (findings.Finding
 	})
 	switch {
 	case ctx.Err() != nil, seen.state == "", seen.state == topicReading && err != nil:
-		return findings.Failed(what, err, "the brokers did not answer; try again"), false
+		return findings.Failed(what, err, "the brokers did not respond; try again"), false
 	case seen.state == topicMissing:
 		return findings.Finding{
 			What: what, State: findings.Warn, Detail: "does not exist",
@@ -201,7 +201,7 @@ func (s *Source) committedOf(ctx context.Context, topic string) (total, committe
 		for _, p := range partitions {
 			committed, err := s.offsets.fetch(topicPartition{topic, p})
 			if errors.Is(err, sarama.ErrGroupIDNotFound) {
-				// Nobody has used the group yet. A member never takes this for an answer: its group exists.
+				// Nobody has used the group yet. A member never takes this for a response: its group exists.
 				committed.Position, err = -1, nil
 			}
 			if err != nil {

@@ -68,9 +68,9 @@ func (k *Kafka) dataConfig(fetch, response int32) (*sarama.Config, error) {
 	return c, nil
 }
 
-// fetchTimeout is how long a broker may take to begin the answer to a fetch, and as long again to end it. A generation
-// ends when its lanes have drained and its fetches have come back: a broker that hangs must not make the group drop the
-// member.
+// fetchTimeout is how long a broker may take to begin the response to a fetch, and as long again to end it. A
+// generation ends when its lanes have drained and its fetches have come back: a broker that hangs must not make the
+// group drop the member.
 func (k *Kafka) fetchTimeout() time.Duration {
 	return min(time.Duration(k.RequestTimeout), time.Duration(k.RebalanceTimeout-k.DrainTimeout)/2)
 }
@@ -89,11 +89,11 @@ func (k *Kafka) groupConfig() (*sarama.Config, error) {
 	g.Rebalance.Timeout = time.Duration(k.RebalanceTimeout)
 	g.Rebalance.Retry.Backoff, g.Rebalance.Retry.Max = joinBackoff, joinRetries
 	g.Rebalance.GroupStrategies = k.strategies()
-	// A JoinGroup is answered only when all members have joined.
+	// A JoinGroup gets its response only when all members have joined.
 	c.Net.ReadTimeout = g.Rebalance.Timeout + time.Duration(k.RequestTimeout)
 	// The group's own consumer is paused and never read. Were it strict about its offset, one partition whose committed
 	// offset retention has removed would end the whole member's session, again and again. The readers are strict
-	// instead: they answer ErrOffsetGone.
+	// instead: they returns ErrOffsetGone.
 	g.ResetInvalidOffsets = true
 	c.Consumer.Offsets.Initial = sarama.OffsetNewest
 	c.Consumer.Offsets.AutoCommit.Enable = false

@@ -36,12 +36,12 @@ type handed struct {
 	ended  error
 }
 
-// errDoubtful says that a commit was sent and not answered: it may have been applied, may never be, and may be applied
-// later.
+// errDoubtful says that a commit was sent and got no response: it may have been applied, may never be, and may be
+// applied later.
 var errDoubtful = errors.New("the outcome of an offset commit is unknown")
 
-// sendCommit sends the pairs in one request and says what the coordinator answered for each partition. A missing entry
-// is success. errors.Is(err, errDoubtful), for all of them, when no answer came.
+// sendCommit sends the pairs in one request and says what the coordinator responded for each partition. A missing entry
+// is success. errors.Is(err, errDoubtful), for all of them, when no response came.
 type sendCommit func(map[topicPartition]*handed) map[topicPartition]error
 
 // committer commits for all claims of this member.
@@ -53,7 +53,7 @@ type sendCommit func(map[topicPartition]*handed) map[topicPartition]error
 //     did.
 //   - A request names the generation of the moment at which its pairs were chosen, and a pair is chosen only while its
 //     claim may commit in that generation: retire comes before the advance to a generation in which it may not.
-//   - A request without an answer may still be in flight, in a socket or in a broker that pauses, and Kafka tells
+//   - A request without a response may still be in flight, in a socket or in a broker that pauses, and Kafka tells
 //     commits of one generation apart by nothing but their arrival: after it nothing is sent in that generation. What
 //     waits is sent in the next one, in which the lost request is refused.
 type committer struct {
@@ -161,7 +161,7 @@ func (c *committer) add(tp topicPartition, p *handed) {
 	c.pending[tp] = p
 }
 
-// run sends until ctx ends, then answers lane.ErrFenced to all who still wait: the membership is over.
+// run sends until ctx ends, then returns lane.ErrFenced to all who still wait: the membership is over.
 func (c *committer) run(ctx context.Context) {
 	tick := time.NewTicker(c.interval)
 	defer tick.Stop()
@@ -253,7 +253,7 @@ func (c *committer) round() (again, refused bool) {
 	return again, refused
 }
 
-// settle answers all who wait for a pair that was on its way.
+// settle tells all who wait for a pair that was on its way.
 func (c *committer) settle(tp topicPartition, p *handed, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -282,7 +282,7 @@ func (c *committer) putBack(tp topicPartition, p *handed) {
 	c.pending[tp] = p
 }
 
-// doubt keeps the pairs of a request without an answer for the next generation, under which this request is refused
+// doubt keeps the pairs of a request without an respond for the next generation, under which this request is refused
 // should it arrive after all. again says that the next one is there already.
 func (c *committer) doubt(batch map[topicPartition]*handed, as member, err error) (again bool) {
 	c.metrics.commits.WithLabelValues("doubtful").Add(float64(len(batch)))
@@ -298,7 +298,7 @@ func (c *committer) doubt(batch map[topicPartition]*handed, as member, err error
 	return false
 }
 
-// end answers all who wait and will wait.
+// end tells all who wait and will wait.
 func (c *committer) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -140,8 +140,8 @@ func TestStaleGenerationIsFenced(t *testing.T) {
 	mustCommitted(t, o, 5, "owner")
 }
 
-// Reading again harms nobody, so a lost answer to that is no doubt.
-func TestLostFetchAnswer(t *testing.T) {
+// Reading again harms nobody, so a lost response to that is no doubt.
+func TestLostFetchResponse(t *testing.T) {
 	for name, lost := range losses {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, kfake.SeedTopics(1, testTopic))
@@ -212,10 +212,10 @@ func TestCommittedIsLeft(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	o := start(t, testConfig(c.ListenAddrs()...), false).claim(t)
 	mustCommit(t, o, 7, "x")
-	asked := make(chan struct{}, 1)
+	requested := make(chan struct{}, 1)
 	c.ControlKey(int16(kmsg.OffsetFetch), func(kmsg.Request) (kmsg.Response, error, bool) {
 		select {
-		case asked <- struct{}{}:
+		case requested <- struct{}{}:
 		default:
 		}
 		return nil, nil, false
@@ -224,8 +224,8 @@ func TestCommittedIsLeft(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var left sync.WaitGroup
 		left.Go(func() {
-			<-asked
-			cancel() // while the answer is on its way
+			<-requested
+			cancel() // while the response is on its way
 		})
 		got, err := o.Committed(ctx)
 		if err == nil && got != (lane.Pair{Position: 7, Checkpoint: "x"}) || err != nil && got != (lane.Pair{}) {

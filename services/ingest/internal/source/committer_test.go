@@ -16,12 +16,12 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// coordinator is a fake that answers after a second.
+// coordinator is a fake that responds after a second.
 type coordinator struct {
-	mu     sync.Mutex
-	busy   bool
-	sent   []map[topicPartition]int64
-	answer func(n int, tp topicPartition) error
+	mu    sync.Mutex
+	busy  bool
+	sent  []map[topicPartition]int64
+	reply func(n int, tp topicPartition) error
 	// doubts are what another generation was asked for.
 	doubts []error
 	t      *testing.T
@@ -37,7 +37,7 @@ func (c *coordinator) send(pairs map[topicPartition]*handed) map[topicPartition]
 	request, errs := map[topicPartition]int64{}, map[topicPartition]error{}
 	for tp, p := range pairs {
 		request[tp] = p.Position
-		if err := c.answer(n, tp); err != nil {
+		if err := c.reply(n, tp); err != nil {
 			errs[tp] = err
 		}
 	}
@@ -50,8 +50,8 @@ func (c *coordinator) send(pairs map[topicPartition]*handed) map[topicPartition]
 	return errs
 }
 
-// asked are the reasons for which another generation was asked for so far.
-func (c *coordinator) asked() []error {
+// requested are the reasons for which another generation was asked for so far.
+func (c *coordinator) requested() []error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.doubts)
@@ -95,7 +95,7 @@ func unfenced(t *testing.T) func(error) {
 
 // One partition's trouble is sent again; its neighbours in the request are done.
 func TestCommitterPartialFailure(t *testing.T) {
-	c := &coordinator{answer: func(n int, tp topicPartition) error {
+	c := &coordinator{reply: func(n int, tp topicPartition) error {
 		if tp == tpB && n < 3 {
 			return errors.New("later")
 		}
@@ -121,7 +121,7 @@ func TestCommitterPartialFailure(t *testing.T) {
 
 // A waiter of a superseded pair is served by its successor, and the older pair is never sent after it.
 func TestCommitterSupersedes(t *testing.T) {
-	c := &coordinator{answer: func(n int, _ topicPartition) error {
+	c := &coordinator{reply: func(n int, _ topicPartition) error {
 		if n == 0 {
 			return errors.New("lost")
 		}
@@ -143,10 +143,10 @@ func TestCommitterSupersedes(t *testing.T) {
 	})
 }
 
-// After a request without an answer nothing more is sent in that generation, and nothing counts as confirmed: not its
+// After a request without a response nothing more is sent in that generation, and nothing counts as confirmed: not its
 // own pairs, not those that came meanwhile. In the next one the newest of each partition is sent.
 func TestCommitterDoubt(t *testing.T) {
-	c := &coordinator{answer: func(n int, _ topicPartition) error {
+	c := &coordinator{reply: func(n int, _ topicPartition) error {
 		if n == 0 {
 			return fmt.Errorf("%w: cut", errDoubtful)
 		}
@@ -163,8 +163,8 @@ func TestCommitterDoubt(t *testing.T) {
 		if sent := c.requests(); len(sent) != 1 || len(old)+len(newer) != 0 {
 			t.Errorf("sent %v: want nothing after the doubt, and nobody told", sent)
 		}
-		if asked := c.asked(); len(asked) != 1 || !errors.Is(asked[0], errDoubtful) {
-			t.Errorf("doubts %v, want one", asked)
+		if requested := c.requested(); len(requested) != 1 || !errors.Is(requested[0], errDoubtful) {
+			t.Errorf("doubts %v, want one", requested)
 		}
 		k.advance(member{id: "m", generation: 2})
 		if err := errors.Join(<-old, <-newer); err != nil {
@@ -179,7 +179,7 @@ func TestCommitterDoubt(t *testing.T) {
 // A refusal of the generation is the last word only when no other one is to come: until then what waits is kept.
 func TestRefusedGenerationIsWaitedOut(t *testing.T) {
 	refused := fmt.Errorf("%w: %w", lane.ErrFenced, sarama.ErrIllegalGeneration)
-	c := &coordinator{answer: func(n int, _ topicPartition) error {
+	c := &coordinator{reply: func(n int, _ topicPartition) error {
 		if n != 1 {
 			return refused
 		}
@@ -187,18 +187,18 @@ func TestRefusedGenerationIsWaitedOut(t *testing.T) {
 	}}
 	c.run(t, func(k *committer) {
 		k.grace = time.Minute
-		told := make(chan error, 1)
-		go func() { told <- k.now(context.Background(), tpA, lane.Pair{Position: 1}, unfenced(t)) }()
+		reported := make(chan error, 1)
+		go func() { reported <- k.now(context.Background(), tpA, lane.Pair{Position: 1}, unfenced(t)) }()
 		time.Sleep(30 * time.Second)
-		if sent := c.requests(); len(sent) != 1 || len(told)+len(c.asked()) != 0 {
-			t.Errorf("sent %v, asked %v: want patience", sent, c.asked())
+		if sent := c.requests(); len(sent) != 1 || len(reported)+len(c.requested()) != 0 {
+			t.Errorf("sent %v, asked %v: want patience", sent, c.requested())
 		}
 		time.Sleep(time.Minute)
-		if asked := c.asked(); len(asked) != 1 {
-			t.Errorf("asked %v times for another generation, want once", asked)
+		if requested := c.requested(); len(requested) != 1 {
+			t.Errorf("asked %v times for another generation, want once", requested)
 		}
 		k.advance(member{id: "m", generation: 3})
-		if err := <-told; err != nil {
+		if err := <-reported; err != nil {
 			t.Error(err)
 		}
 		k.conclude()
@@ -212,7 +212,7 @@ func TestRefusedGenerationIsWaitedOut(t *testing.T) {
 // What a claim has handed over before it went is never sent after that, neither what waits nor what is to be sent
 // again: in a generation that no longer has the claim the coordinator would take it.
 func TestRetiredClaimCommitsNothing(t *testing.T) {
-	c := &coordinator{answer: func(n int, _ topicPartition) error {
+	c := &coordinator{reply: func(n int, _ topicPartition) error {
 		if n == 0 {
 			return errors.New("coordinator is loading")
 		}
@@ -221,7 +221,7 @@ func TestRetiredClaimCommitsNothing(t *testing.T) {
 	c.run(t, func(k *committer) {
 		gone := make(chan error, 2)
 		go func() { gone <- k.now(context.Background(), tpA, lane.Pair{Position: 1}, unfenced(t)) }()
-		synctest.Wait() // it is on its way, and will be answered with an error
+		synctest.Wait() // it is on its way, and will fail
 		k.later(tpB, lane.Pair{Position: 7}, unfenced(t))
 		k.retire(tpA, lane.ErrFenced)
 		k.retire(tpB, lane.ErrFenced)
@@ -240,7 +240,7 @@ func TestRetiredClaimCommitsNothing(t *testing.T) {
 }
 
 func TestCommitterTimerAndEnd(t *testing.T) {
-	c := &coordinator{answer: func(int, topicPartition) error { return nil }}
+	c := &coordinator{reply: func(int, topicPartition) error { return nil }}
 	c.run(t, func(k *committer) {
 		for i := range int64(100) {
 			k.later(tpA, lane.Pair{Position: i}, unfenced(t))
@@ -259,7 +259,7 @@ func TestCommitterTimerAndEnd(t *testing.T) {
 }
 
 func TestCommitterGivesUpWithItsCaller(t *testing.T) {
-	c := &coordinator{answer: func(int, topicPartition) error { return errors.New("away") }}
+	c := &coordinator{reply: func(int, topicPartition) error { return errors.New("away") }}
 	c.run(t, func(k *committer) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
@@ -273,13 +273,13 @@ func TestCommitterGivesUpWithItsCaller(t *testing.T) {
 	})
 }
 
-// Whoever flushes waits for what is on its way, too: it is told the outcome of that, also when it is sent again.
+// Whoever flushes waits for what is on its way, too: it learns the outcome of that, also when it is sent again.
 func TestFlushWaitsForTheCommitUnderWay(t *testing.T) {
-	sending, answers := make(chan struct{}), make(chan error)
+	sending, responses := make(chan struct{}), make(chan error)
 	tp := topicPartition{"t", 0}
 	c := newCommitter(func(map[topicPartition]*handed) map[topicPartition]error {
 		sending <- struct{}{}
-		if err := <-answers; err != nil {
+		if err := <-responses; err != nil {
 			return map[topicPartition]error{tp: err}
 		}
 		return nil
@@ -304,14 +304,14 @@ func TestFlushWaitsForTheCommitUnderWay(t *testing.T) {
 	flushed := make(chan error, 1)
 	go func() { flushed <- c.flush(t.Context(), tp) }()
 	eventually(t, "a waiter of the commit on its way", func() bool { return waiting() == 1 })
-	answers <- errors.New("again, please")
+	responses <- errors.New("again, please")
 	<-sending
 	select {
 	case err := <-flushed:
-		t.Errorf("flush answers %v while the commit has no answer", err)
+		t.Errorf("flush returns %v while the commit has no response", err)
 	default:
 	}
-	answers <- nil
+	responses <- nil
 	if err := <-flushed; err != nil {
 		t.Errorf("flush: %v", err)
 	}
@@ -325,20 +325,20 @@ func TestFlushWaitsForTheCommitUnderWay(t *testing.T) {
 
 // Who waits for a pair that a newer one has replaced before it was sent is served with that one.
 func TestWaitersOfAReplacedPairAreServed(t *testing.T) {
-	c := &coordinator{answer: func(int, topicPartition) error { return nil }}
+	c := &coordinator{reply: func(int, topicPartition) error { return nil }}
 	c.run(t, func(k *committer) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
-		answers := make(chan error, 3)
+		responses := make(chan error, 3)
 		wait := func(tp topicPartition, position int64) {
-			go func() { answers <- k.now(ctx, tp, lane.Pair{Position: position}, unfenced(t)) }()
+			go func() { responses <- k.now(ctx, tp, lane.Pair{Position: position}, unfenced(t)) }()
 			synctest.Wait()
 		}
 		wait(tpB, 1) // under way, so that what follows waits for the next request
 		wait(tpA, 1)
 		wait(tpA, 2)
 		for range 3 {
-			if err := <-answers; err != nil {
+			if err := <-responses; err != nil {
 				t.Error(err)
 			}
 		}

@@ -198,7 +198,7 @@ var (
 		Most: 30 * time.Minute, Long: "one member that hangs holds up all the others for as long", Right: time.Minute,
 	}
 	drainBounds = config.Bounds{
-		Least: time.Second, Short: "lanes are cut before BigQuery can answer", Most: 30 * time.Minute,
+		Least: time.Second, Short: "lanes are cut before BigQuery can respond", Most: 30 * time.Minute,
 		Long: "a rebalance waits for it", Right: 30 * time.Second,
 	}
 	requestBounds = config.Bounds{

@@ -196,7 +196,7 @@ func TestClaimsAcrossGenerations(t *testing.T) {
 		reported bool
 		assigned bool
 		word     int
-		heeded   [2]bool // by the leaders of this generation and of the next one that we hear of
+		heeded   [2]bool // by the leaders of this generation and of the next one that we learn of
 		want     string
 	}{
 		{"the same generation", member{id: "m", generation: 5}, false, true, fresh, neither, kept},
@@ -256,7 +256,7 @@ func TestClaimsAcrossGenerations(t *testing.T) {
 			case tt.want == kept && (err != nil || closed() != nil):
 				t.Errorf("the claim has ended: %v", err)
 			case tt.want == revoked && !errors.Is(err, context.Canceled):
-				t.Errorf("the claim is told %v, want that it is over", err)
+				t.Errorf("the claim ends with %v, want that it is over", err)
 			case tt.want == lost:
 				mustFenced(t, err)
 				mustFenced(t, closed())

@@ -14,29 +14,29 @@ import (
 )
 
 // A batch that is damaged holds up what is behind it alone. What came before is passed on; damage on the way is gone
-// with the next fetch, other is told with topic, partition, offsets and checksums.
+// with the next fetch, other is reported with topic, partition, offsets and checksums.
 func TestDamagedBatch(t *testing.T) {
 	for name, times := range map[string]int{"on the way": damages - 1, "on the broker's disk": 1 << 30} {
 		t.Run(name, func(t *testing.T) {
 			r := loneReader(t)
 			defer r.Close()
-			whole := answer(batchOf(10, 11, 10, 11), batchOf(12, 14, 12, 13, 14), batchOf(15, 15, 15))
-			var heard error
-			for fetch := 0; heard == nil && fetch < 10; fetch++ {
+			whole := reply(batchOf(10, 11, 10, 11), batchOf(12, 14, 12, 13, 14), batchOf(15, 15, 15))
+			var received error
+			for fetch := 0; received == nil && fetch < 10; fetch++ {
 				from, _ := r.progress()
 				sent := whole
 				if from == 12 {
-					sent = answer(batchOf(12, 14, 12, 13, 14), batchOf(15, 15, 15))
+					sent = reply(batchOf(12, 14, 12, 13, 14), batchOf(15, 15, 15))
 				}
 				if fetch < times {
 					sent.raw[len(sent.raw)-len(encoded(batchOf(15, 15, 15)))-1] ^= 1 // in the batch at 12
 				}
 				switch err := r.take(sent.part()); {
 				case errors.Is(err, lane.ErrUnreadable):
-					heard = err
+					received = err
 					r.end(err)
 				case err == nil:
-					heard = errReaderClosed // all is read
+					received = errReaderClosed // all is read
 				case fetch >= times || !strings.Contains(err.Error(), "checksum"):
 					t.Fatalf("fetch %d: %v", fetch, err)
 				}

@@ -70,7 +70,7 @@ func explainHandshake(address string, err error) error {
 	timeout, ok := errors.AsType[net.Error](err)
 	switch {
 	case errors.As(err, &header):
-		return &listenerError{address + " answers without TLS: check its port, or set kafka.tls.enable: false", err}
+		return &listenerError{address + " responds without TLS: check its port, or set kafka.tls.enable: false", err}
 	case errors.As(err, &certificate):
 		return &listenerError{
 			"the certificate of " + address + " is not trusted: check kafka.tls.ca and kafka.tls.server_name",
@@ -133,10 +133,10 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tlsAlert is how an answer begins that is a TLS alert. As the head of Kafka's it would be of more than 300 MB.
+// tlsAlert is how a response begins that is a TLS alert. As the head of Kafka's it would be of more than 300 MB.
 const tlsAlert = 21
 
-var errAlert = errors.New("it answers with a TLS alert")
+var errAlert = errors.New("it responds with a TLS alert")
 
 // introduction is how many requests there are at most before a broker has accepted us: versions, mechanism, two of
 // SCRAM.

@@ -43,7 +43,7 @@ func TestListenerOfAnotherKind(t *testing.T) {
 		tls    TLS
 		sasl   SASL
 		says   string
-		answer sarama.KError
+		reply  sarama.KError
 	}{
 		"mechanism not enabled": {password, TLS{}, SASL{
 			Mechanism: SASLScram512, User: "u",
@@ -87,11 +87,11 @@ func TestListenerOfAnotherKind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCluster(t, append(test.broker, kfake.SeedTopics(1, testTopic))...)
-			if test.answer != 0 { // what a real broker says where kfake ends the connection, or takes any credentials
+			if test.reply != 0 { // what a real broker says where kfake ends the connection, or takes any credentials
 				c.ControlKey(int16(kmsg.SASLHandshake), func(request kmsg.Request) (kmsg.Response, error, bool) {
 					c.KeepControl()
 					response := request.ResponseKind().(*kmsg.SASLHandshakeResponse)
-					response.ErrorCode = int16(test.answer)
+					response.ErrorCode = int16(test.reply)
 					return response, nil, true
 				})
 			}

@@ -30,7 +30,7 @@
 //	  fetchers            a fetcher a broker, with a connection of its own
 //
 // A revoked claim ends the handler's context. The partition keeps working until the handler returns or the drain
-// deadline passes, so that the lane can settle its window and commit; after that every method answers lane.ErrFenced.
+// deadline passes, so that the lane can settle its window and commit; after that every method returns lane.ErrFenced.
 //
 // # Which context rules what
 //

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// doorway is an address of a broker that comes and goes. It is held all the time: a port that is let go of may be
+// doorway is an address of a broker that comes and goes. It is held all the time: a port that is released may be
 // another program's at once. While no broker is behind it, connections end as soon as they are made.
 type doorway struct {
 	net.Listener

@@ -20,10 +20,10 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// losses are ways not to get an answer, as kfake's control functions say them.
+// losses are ways not to get a response, as kfake's control functions say them.
 var losses = map[string]error{"silence": nil, "connection": errors.New("cut")}
 
-// refusal answers a commit with an error.
+// refusal responds to a commit with an error.
 func refusal(req *kmsg.OffsetCommitRequest, code *kerr.Error) *kmsg.OffsetCommitResponse {
 	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
 	for _, topic := range req.Topics {
@@ -49,7 +49,7 @@ func delay(c *kfake.Cluster, lost error) <-chan *kmsg.OffsetCommitRequest {
 	return taken
 }
 
-// arrive applies a delayed commit and returns the coordinator's answer.
+// arrive applies a delayed commit and returns the coordinator's response.
 func arrive(t *testing.T, c *kfake.Cluster, req *kmsg.OffsetCommitRequest) error {
 	t.Helper()
 	// Later versions name topics by id, which the request does not have.
@@ -71,7 +71,7 @@ func counted(t *testing.T, c prometheus.Counter) float64 {
 	return families[0].GetMetric()[0].GetCounter().GetValue()
 }
 
-// A commit without an answer lands after a newer one: the coordinator must refuse it by its generation. The member in
+// A commit without a response lands after a newer one: the coordinator must refuse it by its generation. The member in
 // doubt is a follower, which a coordinator gives the same generation again unless it insists. Its claim goes on, and
 // the commit is confirmed in the generation that it asks for.
 func TestDoubtfulCommit(t *testing.T) {
@@ -108,7 +108,7 @@ func TestDoubtfulCommit(t *testing.T) {
 				if o.ctx.Err() != nil || len(b.claims) != 0 {
 					t.Error("the claim did not go on")
 				}
-				if n := counted(t, b.metrics.doubtful); n != 1 || b.logs.Count("was not answered") != 1 {
+				if n := counted(t, b.metrics.doubtful); n != 1 || b.logs.Count("was left without a response") != 1 {
 					t.Errorf("%v doubtful commits counted\n%s", n, b.logs)
 				}
 			})
@@ -139,7 +139,7 @@ func TestDoubtfulTimerCommit(t *testing.T) {
 	}
 }
 
-// A network that loses every answer slows the member down; when it heals, the member is back.
+// A network that loses every response slows the member down; when it heals, the member is back.
 func TestDoubtAfterDoubt(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	s := start(t, testConfig(c.ListenAddrs()...), false)

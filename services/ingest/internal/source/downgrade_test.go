@@ -38,7 +38,7 @@ func TestStickyTellsWhatStickyGave(t *testing.T) {
 	s := &Source{config: config}
 	s.mark(c)
 	strategies := c.Consumer.Group.Rebalance.GroupStrategies
-	tells := func() []byte {
+	reports := func() []byte {
 		t.Helper()
 		got, err := strategies[0].(sarama.SubscriptionUserDataBalanceStrategy).SubscriptionUserData([]string{testTopic})
 		if err != nil {
@@ -46,7 +46,7 @@ func TestStickyTellsWhatStickyGave(t *testing.T) {
 		}
 		return got
 	}
-	if got := tells(); got != nil {
+	if got := reports(); got != nil {
 		t.Errorf("before an assignment it tells %q", got)
 	}
 	given, err := strategies[0].AssignmentData("me", map[string][]int32{testTopic: {1}}, 7)
@@ -55,12 +55,12 @@ func TestStickyTellsWhatStickyGave(t *testing.T) {
 	}
 	strategies[0].(sarama.OnAssignmentBalanceStrategy).OnAssignment(
 		&sarama.ConsumerGroupMemberAssignment{UserData: given}, 7)
-	if diff := cmp.Diff(given, tells()); diff != "" {
+	if diff := cmp.Diff(given, reports()); diff != "" {
 		t.Error(diff)
 	}
 	strategies[1].(sarama.OnAssignmentBalanceStrategy).OnAssignment(
 		&sarama.ConsumerGroupMemberAssignment{UserData: heeded}, 8)
-	members := map[string]sarama.ConsumerGroupMemberMetadata{"me": {Topics: []string{testTopic}, UserData: tells()}}
+	members := map[string]sarama.ConsumerGroupMemberMetadata{"me": {Topics: []string{testTopic}, UserData: reports()}}
 	if _, err := strategies[0].Plan(members, map[string][]int32{testTopic: {0, 1}}); err != nil {
 		t.Errorf("a leader cannot read it: %v", err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// Claims that are revoked have drained before sarama has heard that they are: it ends the whole session then, and the
+// Claims that are revoked have drained before sarama has learned that they are: it ends the whole session then, and the
 // claims that stay go on all the same.
 func TestClaimsThatDrainAtOnce(t *testing.T) {
 	for _, instance := range []string{"", "static"} {

@@ -204,7 +204,7 @@ func (o *offsets) all() (map[pauses.Lane]string, error) {
 
 // blocks reads all commits of the group, by topic and partition.
 func (o *offsets) blocks() (map[string]map[int32]*sarama.OffsetFetchResponseBlock, error) {
-	resp, err := ask(o, func(b *sarama.Broker) (*sarama.OffsetFetchResponse, error) {
+	resp, err := roundTrip(o, func(b *sarama.Broker) (*sarama.OffsetFetchResponse, error) {
 		return b.FetchOffset(sarama.NewOffsetFetchRequest(o.client.Config().Version, o.group, nil))
 	})
 	if err != nil {

@@ -54,7 +54,7 @@ func TestEntriesTellPositions(t *testing.T) {
 	entries := NewEntries(config)
 	defer entries.Close()
 	at := pauses.Lane{Topic: testTopic, Partition: 1}
-	tells := func(end, committed int64) {
+	reports := func(end, committed int64) {
 		t.Helper()
 		if got, err := entries.End(t.Context(), at); err != nil || got != end {
 			t.Errorf("it ends at %d, %v; want %d", got, err, end)
@@ -63,7 +63,7 @@ func TestEntriesTellPositions(t *testing.T) {
 			t.Errorf("%d is committed, %v; want %d", got, err, committed)
 		}
 	}
-	tells(0, -1)
+	reports(0, -1)
 	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
@@ -82,7 +82,7 @@ func TestEntriesTellPositions(t *testing.T) {
 	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), config.Kafka.Group, offsets); err != nil {
 		t.Fatal(err)
 	}
-	tells(3, 2)
+	reports(3, 2)
 	entries.Close()
 	if _, err := entries.End(t.Context(), at); err == nil {
 		t.Error("tells an end when it is closed")
@@ -136,7 +136,7 @@ func TestCheckLooksAtTheGroupOfEntries(t *testing.T) {
 		warns  bool
 	}{
 		"granted": {0, 1<<3 | 1<<8, false}, "seen only": {0, 1 << 8, true}, "refused": {30, 0, true},
-		"not told": {0, math.MinInt32, false},
+		"not known": {0, math.MinInt32, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

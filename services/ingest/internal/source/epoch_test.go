@@ -14,7 +14,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// observe calls f with every request of a kind, which the broker then answers as ever unless f does.
+// observe calls f with every request of a kind, which the broker then handles as ever unless f does.
 func observe(c *kfake.Cluster, kind kmsg.Key, f func(kmsg.Request) kmsg.Response) {
 	c.ControlKey(int16(kind), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
@@ -48,8 +48,8 @@ func TestRequestsAreFencedByEpoch(t *testing.T) {
 		return nil
 	})
 	observe(c, kmsg.OffsetForLeaderEpoch, func(r kmsg.Request) kmsg.Response {
-		asked := r.(*kmsg.OffsetForLeaderEpochRequest).Topics[0].Partitions[0]
-		note(kmsg.OffsetForLeaderEpoch, asked.CurrentLeaderEpoch)
+		requested := r.(*kmsg.OffsetForLeaderEpochRequest).Topics[0].Partitions[0]
+		note(kmsg.OffsetForLeaderEpoch, requested.CurrentLeaderEpoch)
 		return nil
 	})
 	o := start(t, testConfig(c.ListenAddrs()...), false).claim(t)
@@ -96,8 +96,8 @@ func TestLogThatWasCutBack(t *testing.T) {
 	var cut sync.Map // epoch of the records: where the leader says they end
 	observe(c, kmsg.OffsetForLeaderEpoch, func(r kmsg.Request) kmsg.Response {
 		request := r.(*kmsg.OffsetForLeaderEpochRequest)
-		asked := request.Topics[0].Partitions[0]
-		end, ok := cut.Load(asked.LeaderEpoch)
+		requested := request.Topics[0].Partitions[0]
+		end, ok := cut.Load(requested.LeaderEpoch)
 		if !ok {
 			return nil
 		}
@@ -105,7 +105,7 @@ func TestLogThatWasCutBack(t *testing.T) {
 		topic := kmsg.NewOffsetForLeaderEpochResponseTopic()
 		topic.Topic = testTopic
 		one := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
-		one.LeaderEpoch, one.EndOffset = asked.LeaderEpoch, end.(int64)
+		one.LeaderEpoch, one.EndOffset = requested.LeaderEpoch, end.(int64)
 		topic.Partitions = append(topic.Partitions, one)
 		response.Topics = append(response.Topics, topic)
 		return response

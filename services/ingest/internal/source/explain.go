@@ -35,7 +35,7 @@ func Explain(err error) error {
 	case errors.As(err, &listener):
 		return listener
 	case errors.Is(err, sarama.ErrOutOfBrokers):
-		return fmt.Errorf("no broker answers: check kafka.brokers, the network, and that kafka.tls and kafka.sasl "+
+		return fmt.Errorf("no broker responds: check kafka.brokers, the network, and that kafka.tls and kafka.sasl "+
 			"match the listener: %w", err)
 	}
 	return err

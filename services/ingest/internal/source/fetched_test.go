@@ -75,7 +75,7 @@ type sent struct {
 	raw []byte
 }
 
-func answer(batches ...*sarama.RecordBatch) sent {
+func reply(batches ...*sarama.RecordBatch) sent {
 	s := sent{FetchResponseTopicPartition: kmsg.FetchResponseTopicPartition{
 		HighWatermark:        1000,
 		PreferredReadReplica: -1,
@@ -162,7 +162,7 @@ func TestUnpack(t *testing.T) {
 		return transactional(batchOf(first, last, offsets...), 7)
 	}
 	ofEight := transactional(batchOf(11, 11, 11), 8)
-	twice := answer(ofSeven(10, 10, 10), marker(11, 0), ofSeven(12, 12, 12), marker(13, 0))
+	twice := reply(ofSeven(10, 10, 10), marker(11, 0), ofSeven(12, 12, 12), marker(13, 0))
 	for name, test := range map[string]struct {
 		block   sent
 		from    int64
@@ -171,40 +171,40 @@ func TestUnpack(t *testing.T) {
 		next    int64
 		cut     bool
 	}{
-		"nothing": {block: answer(), from: 10, next: 10},
+		"nothing": {block: reply(), from: 10, next: 10},
 		"from within a batch": {
-			block: answer(batchOf(10, 13, 10, 11, 12, 13)),
+			block: reply(batchOf(10, 13, 10, 11, 12, 13)),
 			from:  12, offsets: []int64{12, 13}, next: 14,
 		},
 		"a batch whose end was compacted": {
-			block: answer(batchOf(10, 19, 10, 15)),
+			block: reply(batchOf(10, 19, 10, 15)),
 			from:  10, offsets: []int64{10, 15}, next: 20,
 		},
-		"a batch that is wholly before": {block: answer(batchOf(10, 19, 10, 11)), from: 15, next: 20},
+		"a batch that is wholly before": {block: reply(batchOf(10, 19, 10, 11)), from: 15, next: 20},
 		"cut off behind a batch": {
-			block: answer(batchOf(10, 19, 19), cutOff),
+			block: reply(batchOf(10, 19, 19), cutOff),
 			from:  10, offsets: []int64{19}, next: 20,
 		},
-		"cut off at once": {block: answer(cutOff), from: 20, next: 20, cut: true},
+		"cut off at once": {block: reply(cutOff), from: 20, next: 20, cut: true},
 		"cut off within the head": {
-			block: sent{answer().FetchResponseTopicPartition, encoded(batchOf(20, 20, 20))[:10]},
+			block: sent{reply().FetchResponseTopicPartition, encoded(batchOf(20, 20, 20))[:10]},
 			from:  20, next: 20, cut: true,
 		},
-		"a marker alone": {block: answer(marker(10, 1)), from: 10, next: 11},
+		"a marker alone": {block: reply(marker(10, 1)), from: 10, next: 11},
 		"an aborted transaction": {
-			block: aborted(answer(ofSeven(10, 11, 10, 11), marker(12, 0), ofSeven(13, 13, 13)), 7, 10),
+			block: aborted(reply(ofSeven(10, 11, 10, 11), marker(12, 0), ofSeven(13, 13, 13)), 7, 10),
 			from:  10, offsets: []int64{13}, next: 14,
 		},
 		"and read uncommitted": {
-			block: aborted(answer(ofSeven(10, 11, 10, 11), marker(12, 0)), 7, 10),
+			block: aborted(reply(ofSeven(10, 11, 10, 11), marker(12, 0)), 7, 10),
 			from:  10, dirty: true, offsets: []int64{10, 11}, next: 13,
 		},
 		"another producer in between": {
-			block: aborted(answer(ofSeven(10, 10, 10), ofEight, batchOf(12, 12, 12), marker(13, 0)), 7, 10),
+			block: aborted(reply(ofSeven(10, 10, 10), ofEight, batchOf(12, 12, 12), marker(13, 0)), 7, 10),
 			from:  10, offsets: []int64{11, 12}, next: 14,
 		},
 		"aborted from before on": {
-			block: aborted(answer(ofSeven(10, 10, 10), marker(11, 0)), 7, 4),
+			block: aborted(reply(ofSeven(10, 10, 10), marker(11, 0)), 7, 4),
 			from:  10, next: 12,
 		},
 		"aborted twice by one producer": {
@@ -212,11 +212,11 @@ func TestUnpack(t *testing.T) {
 			from:  10, next: 14,
 		},
 		"a commit does not end an abort": {
-			block: aborted(answer(marker(10, 1), ofSeven(11, 11, 11), marker(12, 0)), 7, 11),
+			block: aborted(reply(marker(10, 1), ofSeven(11, 11, 11), marker(12, 0)), 7, 11),
 			from:  10, next: 13,
 		},
 		"a record that is no transaction's": {
-			block: aborted(answer(batchOf(10, 10, 10)), -1, 10),
+			block: aborted(reply(batchOf(10, 10, 10)), -1, 10),
 			from:  10, offsets: []int64{10}, next: 11,
 		},
 	} {
@@ -241,7 +241,7 @@ func TestUnpack(t *testing.T) {
 	}
 	empty := marker(10, 0)
 	empty.Records = nil
-	if _, err := answer(empty).unpack(10, true); err == nil {
+	if _, err := reply(empty).unpack(10, true); err == nil {
 		t.Error("a control batch without a marker passed")
 	}
 }
@@ -256,7 +256,7 @@ func TestTimestamps(t *testing.T) {
 	appended, none := batchOf(10, 10, 10), batchOf(11, 11, 11)
 	appended.LogAppendTime = true
 	none.FirstTimestamp = time.Time{}
-	c, err := answer(appended, none).unpack(10, true)
+	c, err := reply(appended, none).unpack(10, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestTimestamps(t *testing.T) {
 
 // Compaction leaves batches without records: a reader must not wait there for ever.
 func TestBatchesWithoutRecords(t *testing.T) {
-	c, err := answer(batchOf(10, 19)).unpack(12, true)
+	c, err := reply(batchOf(10, 19)).unpack(12, true)
 	if err != nil || c.next != 20 || c.cut || len(c.batches) != 0 {
 		t.Errorf("next %d, cut %t, %v; want to go on at 20", c.next, c.cut, err)
 	}
@@ -280,7 +280,7 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 	r := loneReader(t)
 	defer r.Close()
 	whole := batchOf(10, 12, 10, 11, 12)
-	bad := answer(whole)
+	bad := reply(whole)
 	at := bytes.Index(bad.raw, []byte("v12"))
 	bad.raw[at-1] = 0x7f // the length of the value
 	binary.BigEndian.PutUint32(bad.raw[17:], crc32.Checksum(bad.raw[21:], crc32.MakeTable(crc32.Castagnoli)))
@@ -300,7 +300,7 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 	if r.bytes != 0 || r.budget.held.Load() != 0 {
 		t.Errorf("%d bytes are held, %d of the budget", r.bytes, r.budget.held.Load())
 	}
-	damaged := answer(whole)
+	damaged := reply(whole)
 	damaged.raw[len(damaged.raw)-1]++
 	if _, err := damaged.unpack(10, true); err == nil || !strings.Contains(err.Error(), "checksum") {
 		t.Errorf("a damaged batch: %v", err)
@@ -339,7 +339,7 @@ func TestUnpackGoesOn(t *testing.T) {
 				}
 			}
 			sent = sent[:min(len(sent), rapid.IntRange(0, 3).Draw(t, "fetched"))]
-			s := answer(sent...)
+			s := reply(sent...)
 			p := s.part()
 			c, err := unpack(testPartition, p, next, true)
 			if err != nil || c.next < next {
@@ -359,7 +359,7 @@ func TestUnpackGoesOn(t *testing.T) {
 			places.Release()
 			for m := range memories {
 				if !panics(func() { m.Release(1) }) {
-					t.Fatal("the memory of an answer is held on to")
+					t.Fatal("the memory of a response is held on to")
 				}
 			}
 		}

@@ -93,10 +93,10 @@ func TestWhatIsDelivered(t *testing.T) {
 		newest int64
 		paced  bool
 	}{
-		"nothing":         {answer(), 10, false},
-		"all there is":    {answer(batchOf(10, 10, 10)), 11, true},
-		"more to come":    {answer(batchOf(10, 10, 10)), 12, false},
-		"nothing, though": {answer(), 12, false},
+		"nothing":         {reply(), 10, false},
+		"all there is":    {reply(batchOf(10, 10, 10)), 11, true},
+		"more to come":    {reply(batchOf(10, 10, 10)), 12, false},
+		"nothing, though": {reply(), 12, false},
 	} {
 		f := loneFetcher(t)
 		r := readerOfMine(t, f, testPartition, sarama.Uuid{})
@@ -106,9 +106,9 @@ func TestWhatIsDelivered(t *testing.T) {
 	}
 	f := loneFetcher(t)
 	r := readerOfMine(t, f, testPartition, sarama.Uuid{})
-	foreign := at(answer(batchOf(0, 0, 0)), 1, "a topic that nobody asked for", 0)
-	twice := at(answer(batchOf(11, 11, 11)), 12, testTopic, 3)
-	f.deliver(round(r, foreign, at(answer(batchOf(10, 10, 10)), 11, testTopic, 3), twice))
+	foreign := at(reply(batchOf(0, 0, 0)), 1, "a topic that nobody asked for", 0)
+	twice := at(reply(batchOf(11, 11, 11)), 12, testTopic, 3)
+	f.deliver(round(r, foreign, at(reply(batchOf(10, 10, 10)), 11, testTopic, 3), twice))
 	if next, _ := r.progress(); next != 11 {
 		t.Errorf("goes on at %d, want 11", next)
 	}

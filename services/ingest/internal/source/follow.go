@@ -134,7 +134,7 @@ func moves(err error) bool {
 	return false
 }
 
-// What brokers answer to fetches of a topic that was deleted, or that they do not know yet (KIP-516).
+// What brokers respond to fetches of a topic that was deleted, or that they do not know yet (KIP-516).
 const (
 	errUnknownTopicID      = sarama.KError(100)
 	errInconsistentTopicID = sarama.KError(103)
@@ -176,7 +176,7 @@ func (r *reader) take(p *kafkawire.FetchedPartition) error {
 	return r.choose(p.PreferredReadReplica)
 }
 
-// damages is how often bytes that cannot be read are fetched, before the lane hears of them: they may have been
+// damages is how often bytes that cannot be read are fetched, before the lane learns of them: they may have been
 // damaged on the way.
 const damages = 3
 

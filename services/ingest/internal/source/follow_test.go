@@ -28,7 +28,7 @@ func loneReader(t *testing.T) *reader {
 	return newReader(from, new(epochs), pool, budget, slog.New(slog.DiscardHandler), NewMetrics(nil))
 }
 
-func TestAnswersThatLetGo(t *testing.T) {
+func TestResponsesThatRelease(t *testing.T) {
 	for name, test := range map[string]struct {
 		code    sarama.KError
 		replica int32
@@ -71,7 +71,7 @@ func TestReplicaNearby(t *testing.T) {
 		defer r.Close()
 		r.lease = time.Minute
 		says := func(preferred int32) error {
-			b := answer()
+			b := reply()
 			b.PreferredReadReplica = preferred
 			return r.take(b.part())
 		}
@@ -106,14 +106,14 @@ func TestRoomForALargeBatch(t *testing.T) {
 	r := loneReader(t)
 	defer r.Close()
 	for want := int32(2 * minFetch); want <= 8*minFetch; want *= 2 {
-		if err := r.take(sent{answer().FetchResponseTopicPartition, []byte("the head")}.part()); err != nil {
+		if err := r.take(sent{reply().FetchResponseTopicPartition, []byte("the head")}.part()); err != nil {
 			t.Fatal(err)
 		}
 		if w, ok := r.wants(); !ok || w.bytes != want || w.offset != 10 {
 			t.Fatalf("asks for %d bytes at %d, want %d at 10", w.bytes, w.offset, want)
 		}
 	}
-	b := answer(batchOf(10, 10, 10))
+	b := reply(batchOf(10, 10, 10))
 	if err := r.take(b.part()); err != nil {
 		t.Fatal(err)
 	}

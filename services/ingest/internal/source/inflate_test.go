@@ -26,7 +26,7 @@ func readerOf(t *testing.T, budget *prefetch, batches ...*sarama.RecordBatch) *r
 	t.Helper()
 	r := loneReader(t)
 	r.budget, r.offset = budget, 0
-	if err := r.take(answer(batches...).part()); err != nil {
+	if err := r.take(reply(batches...).part()); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -86,14 +86,14 @@ func TestCloseWhileWaitingForBudget(t *testing.T) {
 		t.Fatal("no budget")
 	}
 	r := readerOf(t, budget, hollow(0, 700<<10))
-	heard := make(chan error, 1)
+	received := make(chan error, 1)
 	go func() {
 		_, err := r.Next(t.Context(), make([]record.Record, 0, 1), time.Time{})
-		heard <- err
+		received <- err
 	}()
 	time.Sleep(time.Millisecond) // most likely it waits by then; either order must do
 	r.Close()
-	if err := <-heard; !errors.Is(err, errReaderClosed) {
+	if err := <-received; !errors.Is(err, errReaderClosed) {
 		t.Errorf("Next: %v", err)
 	}
 	budget.inflating.Release(1 << 20)

@@ -10,13 +10,13 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// A stale member's commit is not done, and whoever waits for it hears so: the claim ends with it.
+// A stale member's commit is not done, and whoever waits for it learns so: the claim ends with it.
 func TestStaleCommitEndsTheClaim(t *testing.T) {
 	for _, code := range []sarama.KError{
 		sarama.ErrIllegalGeneration, sarama.ErrUnknownMemberId, sarama.ErrFencedInstancedId,
 	} {
 		t.Run(code.Error(), func(t *testing.T) {
-			c := &coordinator{answer: func(int, topicPartition) error { return judge(code) }}
+			c := &coordinator{reply: func(int, topicPartition) error { return judge(code) }}
 			c.run(t, func(k *committer) {
 				k.conclude() // no other generation is to come
 				ended := make(chan error, 1)

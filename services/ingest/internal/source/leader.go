@@ -32,7 +32,7 @@ func newDialer(k *Kafka, c *sarama.Config) *kafkawire.Dialer {
 	return d
 }
 
-// leaders asks the leaders of partitions what they answer at once. A request carries the epoch of the leader, so that
+// leaders asks the leaders of partitions what they respond at once. A request carries the epoch of the leader, so that
 // one that is none any more, and does not know it yet, refuses (KIP-320).
 type leaders struct {
 	directory *directory
@@ -112,9 +112,11 @@ const (
 	attempts     = 5
 )
 
-// ask sends a request to the leader of a partition, looked up at since or later, and again after each answer that
-// says it has moved. topic is the id that it must have; zero for any. send returns the answer's error code.
-func (l *leaders) ask(ctx context.Context, tp topicPartition, topic sarama.Uuid, since time.Time, send sender) error {
+// request sends one to the leader of a partition, looked up at since or later, and again after each response that
+// says it has moved. topic is the id that it must have; zero for any. send returns the response's error code.
+func (l *leaders) request(
+	ctx context.Context, tp topicPartition, topic sarama.Uuid, since time.Time, send sender,
+) error {
 	for attempt := 1; ; attempt++ {
 		err := l.once(ctx, tp, topic, since, send)
 		if err == nil || attempt == attempts || ctx.Err() != nil || errors.Is(err, errOtherTopic) || !passing(err) {
@@ -183,7 +185,7 @@ func (l *leaders) offset(
 	ctx context.Context, tp topicPartition, topic sarama.Uuid, since time.Time, at int64, committed bool,
 ) (int64, error) {
 	var offset int64
-	err := l.ask(ctx, tp, topic, since, func(c *kafkawire.Conn, leader leadership) (int16, error) {
+	err := l.request(ctx, tp, topic, since, func(c *kafkawire.Conn, leader leadership) (int16, error) {
 		// Version 4 fences by epoch (Kafka 2.1); from version 5 on a leader says when it does not know the end yet.
 		request, one := kmsg.NewPtrListOffsetsRequest(), kmsg.NewListOffsetsRequestTopic()
 		p := kmsg.NewListOffsetsRequestTopicPartition()
@@ -216,7 +218,7 @@ const unknownEnd = -1
 // leader does not know.
 func (l *leaders) epochEnd(ctx context.Context, tp topicPartition, topic sarama.Uuid, epoch int32) (int64, error) {
 	end := int64(unknownEnd)
-	err := l.ask(ctx, tp, topic, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
+	err := l.request(ctx, tp, topic, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
 		request, one := kmsg.NewPtrOffsetForLeaderEpochRequest(), kmsg.NewOffsetForLeaderEpochRequestTopic()
 		request.Version, request.ReplicaID = 3, -1
 		partition := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()

@@ -28,7 +28,7 @@ func Leave(ctx context.Context, config Config, members []string) error {
 	if _, err := Await(ctx, &s.calls, func() (string, error) {
 		return clusterID(s.control, config.Kafka.Brokers, nil)
 	}); err != nil {
-		return fmt.Errorf("the brokers do not answer: %w; start them, or correct kafka.brokers, kafka.tls and "+
+		return fmt.Errorf("the brokers do not respond: %w; start them, or correct kafka.brokers, kafka.tls and "+
 			"kafka.sasl",
 			Explain(err))
 	}
@@ -43,14 +43,14 @@ func Leave(ctx context.Context, config Config, members []string) error {
 
 // leave takes one static member out of the group.
 func (s *Source) leave(ctx context.Context, member string) (err error) {
-	doubtful := false // a request was sent and not answered: it may be done
+	doubtful := false // a request was sent and got no response: it may be done
 	for try := range leaveTries {
 		if try > 0 && !Sleep(ctx, s.backoff) {
 			break
 		}
 		var response *sarama.LeaveGroupResponse
 		response, err = Await(ctx, &s.calls, func() (*sarama.LeaveGroupResponse, error) {
-			return ask(s.offsets, func(b *sarama.Broker) (*sarama.LeaveGroupResponse, error) {
+			return roundTrip(s.offsets, func(b *sarama.Broker) (*sarama.LeaveGroupResponse, error) {
 				// Version 3 is the first that names static members (KIP-345, Kafka 2.4).
 				members := []sarama.MemberIdentity{{GroupInstanceId: &member}}
 				return b.LeaveGroup(&sarama.LeaveGroupRequest{

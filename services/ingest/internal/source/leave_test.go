@@ -24,7 +24,7 @@ func successor(t *testing.T, c Config) *running {
 }
 
 // A static member that is told so leaves when it stops: its partition is another one's long before its session ends.
-func TestAStaticMemberLeavesWhenItIsToldTo(t *testing.T) {
+func TestStaticMemberLeavesOnOrder(t *testing.T) {
 	cluster := newCluster(t, kfake.SeedTopics(1, testTopic), kfake.GroupMaxSessionTimeout(time.Hour))
 	c := testConfig(cluster.ListenAddrs()...).with(longSession).with(func(c *Config) { c.Kafka.Leave = true })
 	first := start(t, c, false)
@@ -62,10 +62,10 @@ func TestLeavingOutlastsACoordinatorThatMoves(t *testing.T) {
 	first := start(t, c, false)
 	first.claim(t)
 	first.stop()
-	asked := 0
+	requested := 0
 	cluster.ControlKey(int16(kmsg.LeaveGroup), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
-		if asked++; asked > 1 {
+		if requested++; requested > 1 {
 			return nil, nil, false
 		}
 		response := r.ResponseKind().(*kmsg.LeaveGroupResponse)
@@ -77,12 +77,12 @@ func TestLeavingOutlastsACoordinatorThatMoves(t *testing.T) {
 	if err := Leave(ctx, c, []string{"one"}); err != nil {
 		t.Error(err)
 	}
-	if asked < 2 { // more often when an answer takes longer than a request may
-		t.Errorf("it asked %d times", asked)
+	if requested < 2 { // more often when a response takes longer than a request may
+		t.Errorf("it asked %d times", requested)
 	}
 }
 
-// Nobody hears of brokers that are away but as an error with a remedy.
+// Nobody learns of brokers that are away but as an error with a remedy.
 func TestLeavingWithoutBrokers(t *testing.T) {
 	c := testConfig("127.0.0.1:1").with(longSession)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -32,7 +32,7 @@ func TestLegacyMessages(t *testing.T) {
 	}
 	raw = append(raw, relocated(old(outer), 13)...)
 	raw = append(raw, encoded(batchOf(14, 14, 14))...)
-	c, err := sent{answer().FetchResponseTopicPartition, raw}.unpack(10, true)
+	c, err := sent{reply().FetchResponseTopicPartition, raw}.unpack(10, true)
 	if err != nil || c.next != 15 {
 		t.Fatalf("next %d, %v", c.next, err)
 	}
@@ -50,12 +50,12 @@ func TestLegacyMessages(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for cut := 1; cut < len(raw); cut++ {
-		if _, err := (sent{answer().FetchResponseTopicPartition, raw[:cut]}).unpack(10, true); err != nil {
+		if _, err := (sent{reply().FetchResponseTopicPartition, raw[:cut]}).unpack(10, true); err != nil {
 			t.Fatalf("cut off at byte %d: %v", cut, err)
 		}
 	}
 	raw[20] ^= 1
-	_, err = sent{answer().FetchResponseTopicPartition, raw}.unpack(9, true)
+	_, err = sent{reply().FetchResponseTopicPartition, raw}.unpack(9, true)
 	if err == nil || !strings.Contains(err.Error(), "checksum") {
 		t.Errorf("a damaged message: %v", err)
 	}

@@ -28,13 +28,13 @@ func TestDeadLettersOfAClaim(t *testing.T) {
 	s := start(t, testConfig(c.ListenAddrs()...), false)
 	s.Letters = letters // no lane asks before the claim below does
 	o := s.claim(t)
-	heard := make(chan string, 1)
+	received := make(chan string, 1)
 	failed := make(chan error, 1)
 	go func() {
 		failed <- o.DeadLetter(context.WithoutCancel(t.Context()), []lane.DeadLetter{{Reason: "refused"}},
-			func(what string) { heard <- what })
+			func(what string) { received <- what })
 	}()
-	if what, got := <-heard, <-letters.got; what != "a right" || len(got) != 1 || got[0].Reason != "refused" {
+	if what, got := <-received, <-letters.got; what != "a right" || len(got) != 1 || got[0].Reason != "refused" {
 		t.Errorf("%q, %+v", what, got)
 	}
 	s.stop()

@@ -28,28 +28,28 @@ func TestLoadOfAPartition(t *testing.T) {
 	r.fetchedBytes.Store(20_000)
 	r.fetchedOffsets.Store(100)
 	tick(0)
-	if told := l.share(window, capacity); told != assignment.Unknown {
-		t.Errorf("told %d before anything is measured", told)
+	if reported := l.share(window, capacity); reported != assignment.Unknown {
+		t.Errorf("reported %d before anything is measured", reported)
 	}
 	for range 30 {
 		tick(50)
 	}
-	if told := l.share(window, capacity); told != 50*200 {
-		t.Errorf("told %d, want 50 offsets of 200 bytes", told)
+	if reported := l.share(window, capacity); reported != 50*200 {
+		t.Errorf("reported %d, want 50 offsets of 200 bytes", reported)
 	}
 	r = &reader{} // the lane opens again: what is known stays
 	r.newest.Store(6500)
 	tick(0)
-	if told := l.share(window, capacity); told != 50*200 {
-		t.Errorf("told %d with a new reader", told)
+	if reported := l.share(window, capacity); reported != 50*200 {
+		t.Errorf("reported %d with a new reader", reported)
 	}
 	r.fetchedBytes.Store(200)
 	r.fetchedOffsets.Store(1)
 	for range 60 {
 		tick(10)
 	}
-	if told := l.share(window, capacity); told < 1900 || told > 2200 {
-		t.Errorf("told %d, want about 2000", told)
+	if reported := l.share(window, capacity); reported < 1900 || reported > 2200 {
+		t.Errorf("reported %d, want about 2000", reported)
 	}
 }
 
@@ -101,16 +101,16 @@ func TestLoadThatRisesIsSeenSoon(t *testing.T) {
 		}
 		return l.share(window, capacity)
 	}
-	if told := tick(60, 100); told != 10_000 {
-		t.Fatalf("told %d", told)
+	if reported := tick(60, 100); reported != 10_000 {
+		t.Fatalf("reported %d", reported)
 	}
 	tick(2, 500)
-	if told := tick(1, 100); told > 18_000 {
-		t.Errorf("told %d behind a burst of two seconds", told)
+	if reported := tick(1, 100); reported > 18_000 {
+		t.Errorf("reported %d behind a burst of two seconds", reported)
 	}
 	tick(60, 100)
-	if told := tick(3, 500); told != 50_000 {
-		t.Errorf("told %d behind three seconds of 50000", told)
+	if reported := tick(3, 500); reported != 50_000 {
+		t.Errorf("reported %d behind three seconds of 50000", reported)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestLeaderPacksByLoad(t *testing.T) {
 	}
 	got = plan(map[string]sarama.ConsumerGroupMemberMetadata{"a": member(6, 30, 30), "b": member(6)})
 	if len(got["a"][testTopic]) != 2 || len(got["b"][testTopic]) != 2 {
-		t.Errorf("then %v, want what nobody holds to go by what was told of it before", got)
+		t.Errorf("then %v, want what nobody holds to go by what was reported of it before", got)
 	}
 	stranger := sarama.ConsumerGroupMemberMetadata{
 		Version: 1, Topics: []string{testTopic},

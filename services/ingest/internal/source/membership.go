@@ -116,15 +116,15 @@ func (m *membership) send(pairs map[topicPartition]*handed) map[topicPartition]e
 	return nil
 }
 
-// doubted asks for another generation, since in this one a commit has no answer, or is refused. Sarama has no call for
-// that, so its session ends; the claims go on, and commit again when the next one has them.
+// doubted asks for another generation, since in this one a commit has no response, or is refused. Sarama has no call
+// for that, so its session ends; the claims go on, and commit again when the next one has them.
 func (m *membership) doubted(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.source.renewal.doubt(m.member)
 	log := m.source.log.With("generation", m.member.generation, "member", m.member.id, "error", err)
 	if errors.Is(err, errDoubtful) {
-		log.Warn("an offset commit was not answered; nothing is committed until the next generation, " +
+		log.Warn("an offset commit was left without a response; nothing is committed until the next generation, " +
 			"in which it cannot land")
 	} else {
 		log.Warn("commits are fenced but the session goes on: joining the group again")
@@ -187,7 +187,7 @@ func (m *membership) enter(next member, topics map[string][]int32, reported, hee
 }
 
 // rebalanced waits while a join of ours is under way in a session, for at most limit, or until ctx ends. Nobody can
-// take such a join back, and until it is answered no other member gets what we end: who stops carries on meanwhile.
+// take such a join back, and until its response no other member gets what we end: who stops carries on meanwhile.
 func (m *membership) rebalanced(ctx context.Context, limit time.Duration) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()

@@ -89,9 +89,9 @@ func TestPoolsOfConnections(t *testing.T) {
 
 // A doubt, or a refusal, asks for another generation, and says which of them it was; between two sessions the next one
 // is on its way already.
-func TestAnotherGenerationIsAskedFor(t *testing.T) {
+func TestAnotherGenerationIsRequested(t *testing.T) {
 	for why, says := range map[error]string{
-		errDoubtful: "was not answered", errRefused: "are fenced but the session goes on",
+		errDoubtful: "was left without a response", errRefused: "are fenced but the session goes on",
 	} {
 		m, log := alone(t, waits)
 		m.doubted(why) // there is no session
@@ -106,7 +106,7 @@ func TestAnotherGenerationIsAskedFor(t *testing.T) {
 	}
 }
 
-// A generation is one for each member and number: to hear of it again makes it no other.
+// A generation is one for each member and number: to learn of it again makes it no other.
 func TestGenerationsAreCounted(t *testing.T) {
 	m, log := alone(t, waits)
 	defer m.close()
@@ -128,7 +128,7 @@ func TestGenerationsAreCounted(t *testing.T) {
 }
 
 // A session may know another id of ours than the one that we joined with, and counts in its own generation alone; to
-// hear the same again lifts no bar.
+// learn the same again lifts no bar.
 func TestWhoWeAre(t *testing.T) {
 	m, _ := alone(t, waits)
 	defer m.close()
@@ -284,7 +284,7 @@ func TestSetupWaitsForWhatDrains(t *testing.T) {
 	})
 	defer m.close()
 	c := m.claim(t.Context(), claimed)
-	m.assignment(6, nil, true) // no session is there: what the leader was told is for the one that begins
+	m.assignment(6, nil, true) // no session is there: what was reported to the leader is for the one that begins
 	s := &session{membership: m, leave: func() {}}
 	begun := make(chan error, 1)
 	go func() { begun <- s.Setup(&generation{id: "m", number: 6, ctx: t.Context()}) }()
@@ -296,12 +296,12 @@ func TestSetupWaitsForWhatDrains(t *testing.T) {
 	}
 	close(release)
 	if err := <-begun; !errors.Is(err, errDrained) || m.session != nil || m.reported {
-		t.Errorf("%v; told %v", err, m.reported)
+		t.Errorf("%v; reported %v", err, m.reported)
 	}
 }
 
-// What the leader was told counts for the session that begins with its assignment, and for no later one.
-func TestWhatTheLeaderWasToldIsForOneSession(t *testing.T) {
+// What was reported to the leader counts for the session that begins with its assignment, and for no later one.
+func TestWhatWasReportedToTheLeaderIsForOneSession(t *testing.T) {
 	m, _ := alone(t, waits)
 	defer m.close()
 	m.session = &session{membership: m, leave: func() {}, group: &generation{id: "m", number: 5}}

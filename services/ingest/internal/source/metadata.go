@@ -49,7 +49,7 @@ type topicView struct {
 	partitions map[int32]*sarama.PartitionMetadata
 }
 
-// lookup is a request under way. When done is closed asked says when it was sent, and err is set.
+// lookup is a request under way. When done is closed requested says when it was sent, and err is set.
 type lookup struct {
 	requested time.Time
 	done      chan struct{}

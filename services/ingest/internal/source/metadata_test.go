@@ -22,10 +22,10 @@ func TestLookupsRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = client.Close() }()
-	var asked atomic.Int64
+	var requests atomic.Int64
 	c.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
-		asked.Add(1)
+		requests.Add(1)
 		c.SleepControl(func() { time.Sleep(takes) })
 		return nil, nil, false
 	})
@@ -55,7 +55,7 @@ func TestLookupsRest(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	took, lookups := time.Since(began), asked.Load()
+	took, lookups := time.Since(began), requests.Load()
 	if most := int64(took/(takes+restTimes*takes)) + 1; lookups < rounds || lookups > most {
 		t.Errorf("%d lookups in %v, want %d to %d", lookups, took, rounds, most)
 	}

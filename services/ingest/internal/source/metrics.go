@@ -46,7 +46,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		doubtful: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: ns, Name: "doubtful_commits_total",
-			Help: "Offset commit requests that were sent and not answered; each makes this member join the group " +
+			Help: "Offset commit requests that were sent and got no response; each makes this member join the group " +
 				"again.",
 		}),
 		generations: counter("generations_total", "Group generations this member has been part of; each is one "+
@@ -60,7 +60,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Namespace: ns, Subsystem: sub, Name: "topics",
 			Help: "Configured topics by state: reading, missing, refused.",
 		}, []string{"state"}),
-		connected: gauge("connected", "1 when the brokers answer, 0 when they do not."),
+		connected: gauge("connected", "1 when the brokers respond, 0 when they do not."),
 	}
 	prefetched := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: ns, Subsystem: sub, Name: "prefetched_bytes",

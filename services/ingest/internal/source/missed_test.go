@@ -16,9 +16,9 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// A static member does not hear what a generation assigns, since the next rebalance has begun by then. What it told
-// when it joined has stood for it, so its claims go on, and what it has to give away drains in order: nothing ends as
-// after a crash. It may be the leader or not.
+// A static member does not learn what a generation assigns, since the next rebalance has begun by then. What it
+// reported when it joined has stood for it, so its claims go on, and what it has to give away drains in order: nothing
+// ends as after a crash. It may be the leader or not.
 func TestStaticMemberMissesAGeneration(t *testing.T) {
 	const partitions = 6
 	for _, leads := range []bool{true, false} {

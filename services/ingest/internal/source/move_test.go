@@ -16,7 +16,7 @@ func TestMoveAllocatesNothingARow(t *testing.T) {
 	for i := range int64(rows) {
 		batch.Records = append(batch.Records, &sarama.Record{OffsetDelta: i, Headers: headers})
 	}
-	c, err := answer(batch).unpack(0, true)
+	c, err := reply(batch).unpack(0, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ type offsets struct {
 	group  string
 	// lost says that the last request did not come back, so the coordinator is to be looked up again.
 	lost atomic.Bool
-	// answered is when the coordinator last answered, in nanoseconds since 1970.
+	// responded is when the coordinator last responded, in nanoseconds since 1970.
 	responded atomic.Int64
 }
 
@@ -44,7 +44,7 @@ type unsentError struct{ error }
 
 func (u unsentError) Unwrap() error { return u.error }
 
-// refusedError is an answer that sending again will not change: the lane stops loudly.
+// refusedError is a response that sending again will not change: the lane stops loudly.
 type refusedError struct {
 	err    error
 	remedy string
@@ -53,11 +53,11 @@ type refusedError struct {
 func (f *refusedError) Error() string { return f.err.Error() }
 func (f *refusedError) Unwrap() error { return f.err }
 
-// commit sends the pairs in one request. What was not sent, or was answered with an error, can be sent again; see
+// commit sends the pairs in one request. What was not sent, or got an error in response, can be sent again; see
 // errDoubtful for the rest.
 func (o *offsets) commit(m member, pairs map[topicPartition]*handed) map[topicPartition]error {
 	errs := make(map[topicPartition]error, len(pairs))
-	resp, err := ask(o, func(b *sarama.Broker) (*sarama.OffsetCommitResponse, error) {
+	resp, err := roundTrip(o, func(b *sarama.Broker) (*sarama.OffsetCommitResponse, error) {
 		// A new request for every attempt: sending one may lower its version in place.
 		req := sarama.NewOffsetCommitRequest(o.client.Config(), o.group)
 		req.ConsumerGroupGeneration = m.generation
@@ -113,7 +113,7 @@ func (o *offsets) committed(ctx context.Context, tp topicPartition, backoff time
 		}
 		select {
 		case <-ctx.Done():
-			return lane.Pair{}, fmt.Errorf("read the committed offset of %s/%d: %w (last answer: %w)",
+			return lane.Pair{}, fmt.Errorf("read the committed offset of %s/%d: %w (last response: %w)",
 				tp.topic, tp.partition, context.Cause(ctx), err)
 		case <-time.After(backoff):
 		}
@@ -121,7 +121,7 @@ func (o *offsets) committed(ctx context.Context, tp topicPartition, backoff time
 }
 
 func (o *offsets) fetch(tp topicPartition) (lane.Pair, error) {
-	resp, err := ask(o, func(b *sarama.Broker) (*sarama.OffsetFetchResponse, error) {
+	resp, err := roundTrip(o, func(b *sarama.Broker) (*sarama.OffsetFetchResponse, error) {
 		req := sarama.NewOffsetFetchRequest(o.client.Config().Version, o.group,
 			map[string][]int32{tp.topic: {tp.partition}})
 		req.RequireStable = req.Version >= 7
@@ -146,9 +146,9 @@ func (o *offsets) fetch(tp topicPartition) (lane.Pair, error) {
 	return lane.Pair{Position: block.Offset, Checkpoint: block.Metadata}, nil
 }
 
-// ask sends one request to the group's coordinator. After a transport error the connection is dropped and the
+// roundTrip sends one request to the group's coordinator. After a transport error the connection is dropped and the
 // coordinator looked up anew. An error is an unsentError when nothing of the request has left.
-func ask[R any](o *offsets, send func(*sarama.Broker) (R, error)) (R, error) {
+func roundTrip[R any](o *offsets, send func(*sarama.Broker) (R, error)) (R, error) {
 	var none R
 	if o.lost.Swap(false) {
 		if err := o.client.RefreshCoordinator(o.group); err != nil {
@@ -164,7 +164,7 @@ func ask[R any](o *offsets, send func(*sarama.Broker) (R, error)) (R, error) {
 	if time.Since(time.Unix(0, o.responded.Load())) > idle {
 		_ = b.Close()
 	}
-	// An open broker answers ErrAlreadyConnected; a dropped one dials again. Connected waits for that.
+	// An open broker returns ErrAlreadyConnected; a dropped one dials again. Connected waits for that.
 	_ = b.Open(o.client.Config())
 	if ok, err := b.Connected(); !ok {
 		if err == nil {
@@ -194,8 +194,8 @@ func coordinatorMoved(err error) bool {
 		errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable)
 }
 
-// judge sorts an answer of the coordinator by what we do next: lane.ErrFenced ends the claim, a *refusedError stops the
-// lane loudly, anything else is sent again.
+// judge sorts a response of the coordinator by what we do next: lane.ErrFenced ends the claim, a *refusedError stops
+// the lane loudly, anything else is sent again.
 func judge(err error) error {
 	var code sarama.KError
 	if !errors.As(err, &code) || errors.Is(err, errDoubtful) {

@@ -6,7 +6,7 @@ import (
 )
 
 // A member asks for a plan when its load has changed much, but not too often; soon when it has more than it can carry
-// and than it told; and again and again while it has, since another one may have room by now.
+// and than it reported; and again and again while it has, since another one may have room by now.
 func TestWhenAPlanIsOutdated(t *testing.T) {
 	m, _ := alone(t, waits)
 	defer m.close()
@@ -24,9 +24,9 @@ func TestWhenAPlanIsOutdated(t *testing.T) {
 		{"by more, just now", 50, 71, replanEvery, false},
 		{"too much", 70, 91, urgentEvery + 1, true},
 		{"too much, just now", 70, 91, urgentEvery, false},
-		{"too much, hardly more than told", 90, 91, urgentEvery + 1, false},
-		{"too much, a little more than told", 90, 93, urgentEvery + 1, true},
-		{"too much since it was told", 95, 95, replanEvery, false},
+		{"too much, hardly more than reported", 90, 91, urgentEvery + 1, false},
+		{"too much, a little more than reported", 90, 93, urgentEvery + 1, true},
+		{"too much since it was reported", 95, 95, replanEvery, false},
 		{"too much since it was reported, for long", 95, 95, replanEvery + 1, true},
 	} {
 		m.reportedLoad = tt.reported

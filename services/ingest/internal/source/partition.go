@@ -54,7 +54,7 @@ func (c *claim) Topic() string   { return c.tp.topic }
 func (c *claim) Number() int32   { return c.tp.partition }
 func (c *claim) Cluster() string { return c.membership.source.cluster }
 
-// Committed flushes what CommitLater holds first: the answer is then the newest state of this lane.
+// Committed flushes what CommitLater holds first: the response is then the newest state of this lane.
 func (c *claim) Committed(ctx context.Context) (lane.Pair, error) {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()

@@ -43,8 +43,8 @@ func TestMemoryOfInflatedRecords(t *testing.T) {
 	}
 	debug.SetMemoryLimit(3 * budget)
 	p, _ := newPrefetch(budget, 1<<20, 1000, lanes)
-	first := answer(hollow(0, size))
-	log := answer()
+	first := reply(hollow(0, size))
+	log := reply()
 	for i := range int64(batches) {
 		one := first.raw
 		log.raw = append(log.raw, one...)

@@ -109,7 +109,7 @@ func plan(client sarama.Client, name, suffix string) (Plan, error) {
 			}
 		}
 	}
-	r, err := ask(of, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, error) {
+	r, err := roundTrip(of, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, error) {
 		return b.DescribeGroups(&sarama.DescribeGroupsRequest{Groups: []string{p.Group}})
 	})
 	if err != nil {

@@ -124,7 +124,7 @@ func TestMarkersAreNoBacklog(t *testing.T) {
 	if err != nil || len(out) != 2 || out[1].Offset != 1 {
 		t.Fatalf("%v, %v", out, err)
 	}
-	// Eleven records are left, in an answer with all that lies between and behind them, or partly still to be fetched.
+	// Eleven records are left, in a response with all that lies between and behind them, or partly still to be fetched.
 	if b := r.Backlog(); b < 11 || b > 19 {
 		t.Errorf("backlog %d with 11 records left", b)
 	}

@@ -29,7 +29,7 @@ type reader struct {
 	lease      time.Duration
 	fetchBytes int32
 
-	// epochs hears which leaders took the records.
+	// epochs notes which leaders took the records.
 	epochs *epochs
 
 	// closing is closed by Close.
@@ -61,7 +61,7 @@ type reader struct {
 	// damages is how often the bytes at the offset damagedAt could not be read.
 	damagedAt int64
 	damages   int
-	// err is what Next answers when the queue is empty. Once it is set nothing is queued any more.
+	// err is what Next returns when the queue is empty. Once it is set nothing is queued any more.
 	err error
 
 	// newest is the end of the partition as of the last fetch, newestAt is when that was, in nanoseconds since 1970.
@@ -100,7 +100,7 @@ func newReader(o origin, e *epochs, pool *fetchers, budget *prefetch, log *slog.
 	return r
 }
 
-// errReaderClosed is what Next answers after Close.
+// errReaderClosed is what Next returns after Close.
 var errReaderClosed = errors.New("reading has ended")
 
 // put appends what a fetch brought to the queue.
@@ -168,7 +168,7 @@ func (r *reader) fault(err error) {
 	}
 }
 
-// end makes Next answer err once the queue is empty. The first call wins.
+// end makes Next returns err once the queue is empty. The first call wins.
 func (r *reader) end(err error) {
 	r.mu.Lock()
 	if r.err == nil {
@@ -302,7 +302,7 @@ func (r *reader) shift() {
 	}
 }
 
-// spoil drops the queue because what it begins with cannot be read. Nothing behind that is passed on: Next answers
+// spoil drops the queue because what it begins with cannot be read. Nothing behind that is passed on: Next returns
 // with it when what came before is gone.
 func (r *reader) spoil(err error) {
 	r.metrics.fetchErrors.Inc()

@@ -12,7 +12,7 @@ import (
 var errSameGeneration = errors.New("the coordinator gave the generation of a doubtful commit once more")
 
 // renewal sees to it that after a doubtful commit the member is in another generation. Joining again is not enough: to
-// a follower whose subscription is the one it came with before, the coordinator of a stable group answers with the
+// a follower whose subscription is the one it came with before, the coordinator of a stable group responds with the
 // generation that there is (GroupCoordinator.doJoinGroup, state Stable). A subscription that differs makes it a
 // rebalance, and the member keeps its id, so that nobody waits for its session to expire.
 type renewal struct {

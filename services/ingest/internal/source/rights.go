@@ -21,7 +21,7 @@ const unknownOperations Operations = math.MinInt32
 var operationBits = map[string]uint{"READ": 3, "WRITE": 4, "DESCRIBE": 8}
 
 // Lacks names those of some operations that are missing, as one says it: "READ and WRITE". It is empty when none is, or
-// nothing is told.
+// nothing is reported.
 func (o Operations) Lacks(names ...string) string {
 	if o == unknownOperations {
 		return ""
@@ -79,7 +79,7 @@ type groupView struct {
 
 // rights are what we may do with the group, which need not be there.
 func (o *offsets) rights() (Operations, error) {
-	response, err := ask(o, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, error) {
+	response, err := roundTrip(o, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, error) {
 		return b.DescribeGroups(&sarama.DescribeGroupsRequest{
 			Version: 5, Groups: []string{o.group}, IncludeAuthorizedOperations: true,
 		})
@@ -105,7 +105,7 @@ func (o *offsets) rights() (Operations, error) {
 // viewGroup asks the coordinator about the group. An ingest is recognized by its client id.
 func (s *Source) viewGroup() (groupView, error) {
 	view := groupView{rights: unknownOperations}
-	response, err := ask(s.offsets, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, error) {
+	response, err := roundTrip(s.offsets, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, error) {
 		return b.DescribeGroups(&sarama.DescribeGroupsRequest{
 			Version: 5, Groups: []string{s.offsets.group},
 			IncludeAuthorizedOperations: true,

@@ -41,12 +41,12 @@ func TestOtherProgramsInTheGroup(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			told := slices.ContainsFunc(Check(ctx, config, Topics{Names: []string{testTopic}}, nil),
+			reported := slices.ContainsFunc(Check(ctx, config, Topics{Names: []string{testTopic}}, nil),
 				func(f findings.Finding) bool {
 					return f.State == findings.Fail && strings.Contains(f.Detail, "somebody-else")
 				})
-			if told != foreign {
-				t.Errorf("check: told %v", told)
+			if reported != foreign {
+				t.Errorf("check: reported %v", reported)
 			}
 			if name == "classic" {
 				s := start(t, config.with(func(c *Config) { c.Kafka.Assignment = AssignRange }), false)

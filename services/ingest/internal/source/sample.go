@@ -37,8 +37,8 @@ var errEnough = errors.New("enough")
 
 // Sample calls each with committed records of a topic, partition by partition, as many of each as the bounds allow and
 // as the others leave. A record is each's during the call alone. The context that each gets ends with the bound on
-// time. read hears how many records have been read, of how many at most. Nothing is committed, and no group is joined.
-// The error is ErrNoTopic, each's, that of ctx, or why the topic cannot be read.
+// time. read is called with how many records have been read, of how many at most. Nothing is committed, and no group is
+// joined. The error is ErrNoTopic, each's, that of ctx, or why the topic cannot be read.
 func (sc *Scanner) Sample(
 	ctx context.Context, topic string, b Bounds, read func(n, most int),
 	each func(context.Context, *record.Record) error,

@@ -81,8 +81,8 @@ func (sc *Scanner) At(ctx context.Context, topic string, partition int32, moment
 }
 
 // Scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes
-// alias the fetch; fetched hears where the next fetch begins. It fetches by itself because a sarama consumer does not
-// tell when it is at the end: the last offsets may be a transaction's control records.
+// alias the fetch; fetched is called with where the next fetch begins. It fetches by itself because a sarama consumer
+// does not tell when it is at the end: the last offsets may be a transaction's control records.
 func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(offset int64),
 	each func(*record.Record) error,
 ) error {
@@ -136,7 +136,7 @@ func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(
 func (sc *Scanner) fetch(ctx context.Context, topic string, s Span, size int32) (*kafkawire.FetchedPartition, error) {
 	var part *kafkawire.FetchedPartition
 	tp := topicPartition{topic, s.Partition}
-	err := sc.leaders.ask(ctx, tp, sarama.Uuid{}, time.Time{},
+	err := sc.leaders.request(ctx, tp, sarama.Uuid{}, time.Time{},
 		func(c *kafkawire.Conn, leader leadership) (int16, error) {
 			// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that
 			// the other one has cut.

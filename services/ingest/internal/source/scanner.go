@@ -22,7 +22,7 @@ type Scanner struct {
 }
 
 // NewScanner connects to the brokers; topics are some of those that will be read. It is an error when no broker
-// answers.
+// responds.
 func NewScanner(ctx context.Context, k *Kafka, topics []string) (*Scanner, error) {
 	c, err := k.ClientConfig()
 	if err != nil {
@@ -85,7 +85,7 @@ func retry[T any](ctx context.Context, sc *Scanner, topic string, call func() (T
 			return value, err
 		}
 		if !Sleep(ctx, pause) {
-			return value, fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), err)
+			return value, fmt.Errorf("%w (last response: %w)", context.Cause(ctx), err)
 		}
 		pause = min(2*pause, 8*time.Second)
 	}

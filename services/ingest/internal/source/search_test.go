@@ -88,11 +88,11 @@ func TestPausesBetweenSearches(t *testing.T) {
 	})
 }
 
-// aboutEpochs answers every question about the end of an epoch.
-func aboutEpochs(c *kfake.Cluster, code sarama.KError, end int64) (asked *atomic.Int64) {
-	asked = new(atomic.Int64)
+// aboutEpochs responds to every request about the end of an epoch.
+func aboutEpochs(c *kfake.Cluster, code sarama.KError, end int64) (requested *atomic.Int64) {
+	requested = new(atomic.Int64)
 	observe(c, kmsg.OffsetForLeaderEpoch, func(r kmsg.Request) kmsg.Response {
-		asked.Add(1)
+		requested.Add(1)
 		request := r.(*kmsg.OffsetForLeaderEpochRequest)
 		response := request.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
 		topic := kmsg.NewOffsetForLeaderEpochResponseTopic()
@@ -103,7 +103,7 @@ func aboutEpochs(c *kfake.Cluster, code sarama.KError, end int64) (asked *atomic
 		response.Topics = append(response.Topics, topic)
 		return response
 	})
-	return asked
+	return requested
 }
 
 // searching is a reader of a cluster, at offset 10, whose last record is of epoch 0.
@@ -117,8 +117,8 @@ func searching(t *testing.T, c *kfake.Cluster) *reader {
 }
 
 // A leader of another epoch is asked what it has of what was read, once an epoch. What it does not know is no reason
-// to stop, nor is an answer that it cannot give now: only an end before the offset is.
-func TestALeaderIsAskedWhatItHas(t *testing.T) {
+// to stop, nor is a response that it cannot give now: only an end before the offset is.
+func TestLeaderShowsWhatItHas(t *testing.T) {
 	for name, test := range map[string]struct {
 		code sarama.KError
 		end  int64
@@ -132,7 +132,7 @@ func TestALeaderIsAskedWhatItHas(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, kfake.SeedTopics(1, testTopic))
-			asked := aboutEpochs(c, test.code, test.end)
+			requested := aboutEpochs(c, test.code, test.end)
 			r := searching(t, c)
 			address, err := r.locate(time.Time{})
 			if !errors.Is(err, test.want) || errors.Is(err, lane.ErrOffsetGone) != test.gone ||
@@ -142,8 +142,8 @@ func TestALeaderIsAskedWhatItHas(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if _, err := r.locate(time.Time{}); err != nil || asked.Load() != 1 {
-				t.Errorf("asked %d times about one epoch, %v", asked.Load(), err)
+			if _, err := r.locate(time.Time{}); err != nil || requested.Load() != 1 {
+				t.Errorf("asked %d times about one epoch, %v", requested.Load(), err)
 			}
 		})
 	}
@@ -199,7 +199,7 @@ func TestSearchKeepsToAReplica(t *testing.T) {
 }
 
 // Nothing more is asked for by a reader that is full, or has ended.
-func TestWhatIsAskedFor(t *testing.T) {
+func TestWhatIsRequested(t *testing.T) {
 	r := loneReader(t)
 	if w, ok := r.wants(); !ok || w.offset != 10 {
 		t.Errorf("%+v, %v", w, ok)
@@ -215,7 +215,7 @@ func TestWhatIsAskedFor(t *testing.T) {
 	}
 }
 
-// Bytes that cannot be read are fetched again, so often at each offset, before the lane hears of them, and for as long
+// Bytes that cannot be read are fetched again, so often at each offset, before the lane learns of them, and for as long
 // the reader says what the matter is.
 func TestDamageIsCountedByOffset(t *testing.T) {
 	r := loneReader(t)
@@ -230,12 +230,12 @@ func TestDamageIsCountedByOffset(t *testing.T) {
 	defer r.Close()
 	trouble := "earlier"
 	r.trouble.Store(&trouble)
-	batch := answer(batchOf(10, 10, 10))
+	batch := reply(batchOf(10, 10, 10))
 	batch.raw[len(batch.raw)-1] ^= 1
 	if err := r.take(batch.part()); err == nil || r.trouble.Load() == nil {
 		t.Errorf("damaged: %v, and no trouble is shown", err)
 	}
-	if err := r.take(answer(batchOf(10, 10, 10)).part()); err != nil || r.trouble.Load() != nil {
+	if err := r.take(reply(batchOf(10, 10, 10)).part()); err != nil || r.trouble.Load() != nil {
 		t.Errorf("whole: %v, and trouble is shown", err)
 	}
 }

@@ -101,7 +101,7 @@ func TestTLSAndSASL(t *testing.T) {
 }
 
 // A broker that hangs must not cost the membership: what is left of a rebalance after the lanes have drained has room
-// for the head and the body of the last answer, whatever the patience with other requests is.
+// for the head and the body of the last response, whatever the patience with other requests is.
 func TestFetchesEndWithinARebalance(t *testing.T) {
 	k := Defaults().Kafka
 	for _, request := range []time.Duration{time.Second, 10 * time.Second, time.Minute} {

@@ -23,7 +23,7 @@ import (
 type Handler func(ctx context.Context, p lane.Partition)
 
 // Letters takes records that will not become rows, of one topic at a time. It returns when they are durable; waits
-// hears what keeps it.
+// is called with what keeps it.
 type Letters interface {
 	Produce(ctx context.Context, letters []lane.DeadLetter, waits func(what string)) error
 }
@@ -43,7 +43,7 @@ type Source struct {
 	fenceGrace time.Duration
 	// entered is called, in tests, between our entering a generation and what sarama makes of it.
 	entered func(*membership)
-	// joinGrace is how long a member that stops waits for a join of its own to be answered, while its lanes go on.
+	// joinGrace is how long a member that stops waits for a join of its own to get its response, while its lanes go on.
 	joinGrace time.Duration
 	endsEvery time.Duration
 	// pace is the constant of fetcher.go; loadEvery, loadWindow, replanEvery and urgentEvery are those of load.go.
@@ -182,7 +182,7 @@ func (s *Source) take(ctx context.Context, m *membership, topics Topics) {
 				barrens = 0
 				continue
 			}
-			// A network that loses every answer must not keep the whole group in rebalances.
+			// A network that loses every response must not keep the whole group in rebalances.
 			barrens++
 			pause = min(s.backoff<<min(barrens, 10), 30*time.Second)
 			continue
@@ -276,10 +276,10 @@ func (s *Source) connect(ctx context.Context, topics []string) bool {
 			return true
 		}
 		err = Explain(err)
-		s.waits("the brokers do not answer: " + err.Error())
+		s.waits("the brokers do not respond: " + err.Error())
 		if !said {
 			said = true
-			s.log.Warn("the brokers do not answer, trying again", "brokers", s.config.Kafka.Brokers, "error", err)
+			s.log.Warn("the brokers do not respond, trying again", "brokers", s.config.Kafka.Brokers, "error", err)
 		}
 		if !Sleep(ctx, pause) {
 			return false
@@ -288,7 +288,7 @@ func (s *Source) connect(ctx context.Context, topics []string) bool {
 	}
 }
 
-// clusterID asks the brokers for the id of their cluster, finding out which of them answer, or why none does.
+// clusterID asks the brokers for the id of their cluster, finding out which of them respond, or why none does.
 func clusterID(client sarama.Client, brokers, topics []string) (string, error) {
 	if err := client.RefreshMetadata(topics...); errors.Is(err, sarama.ErrOutOfBrokers) {
 		return "", unreachable(client.Config(), brokers, err)

@@ -35,7 +35,7 @@ func handingOver(t *testing.T, joinGrace time.Duration) (a, b *running, gone, st
 	return a, b, gone, stay
 }
 
-// A member that stops while it joins again lets go of the claims that it keeps when that join has been answered:
+// A member that stops while it joins again releases the claims that it keeps when that join has its response:
 // before, nobody else gets them, and their lanes would stand still for one rebalance more.
 func TestStopsWhenItHasJoined(t *testing.T) {
 	a, b, gone, stay := handingOver(t, patience)
@@ -67,7 +67,7 @@ func TestStopsWhenItHasJoined(t *testing.T) {
 	<-stopped
 }
 
-// The wait has an end: a claim that does not drain, and a group that does not answer, hold up nobody who stops.
+// The wait has an end: a claim that does not drain, and a group that does not respond, hold up nobody who stops.
 func TestStopWaitsNoLongerForAJoin(t *testing.T) {
 	a, _, gone, stay := handingOver(t, 20*time.Millisecond)
 	stopped := make(chan struct{})

@@ -20,11 +20,11 @@ var errRefused = fmt.Errorf("%w: %w", lane.ErrFenced, sarama.ErrIllegalGeneratio
 // way is sent again in it, and no other one is asked for.
 func TestLateWordOnAGenerationThatIsOver(t *testing.T) {
 	for name, word := range map[string]error{
-		"refused":      errRefused,
-		"not answered": fmt.Errorf("%w: cut", errDoubtful),
+		"refused":     errRefused,
+		"no response": fmt.Errorf("%w: cut", errDoubtful),
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &coordinator{answer: func(n int, _ topicPartition) error {
+			c := &coordinator{reply: func(n int, _ topicPartition) error {
 				if n == 0 {
 					return word
 				}
@@ -34,16 +34,16 @@ func TestLateWordOnAGenerationThatIsOver(t *testing.T) {
 				k.grace = time.Minute
 				ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 				defer cancel()
-				told := make(chan error, 1)
-				go func() { told <- k.now(ctx, tpA, lane.Pair{Position: 1}, unfenced(t)) }()
+				reported := make(chan error, 1)
+				go func() { reported <- k.now(ctx, tpA, lane.Pair{Position: 1}, unfenced(t)) }()
 				synctest.Wait() // it is on its way
 				k.advance(member{id: "m", generation: 3})
-				if err := <-told; err != nil {
+				if err := <-reported; err != nil {
 					t.Error(err)
 				}
 				time.Sleep(time.Hour)
-				if asked := c.asked(); len(asked) != 0 || len(c.requests()) != 2 {
-					t.Errorf("sent %v, asked %v for another generation", c.requests(), asked)
+				if requested := c.requested(); len(requested) != 0 || len(c.requests()) != 2 {
+					t.Errorf("sent %v, asked %v for another generation", c.requests(), requested)
 				}
 			})
 		})
@@ -72,13 +72,13 @@ func TestBar(t *testing.T) {
 // How long a refused generation may last is what the configuration says; without an end it lasts for ever.
 func TestPatienceWithARefusedGeneration(t *testing.T) {
 	for _, grace := range []time.Duration{0, time.Minute} {
-		c := &coordinator{answer: func(int, topicPartition) error { return errRefused }}
+		c := &coordinator{reply: func(int, topicPartition) error { return errRefused }}
 		c.run(t, func(k *committer) {
 			k.grace = grace
 			k.later(tpA, lane.Pair{Position: 1}, unfenced(t))
 			time.Sleep(24 * time.Hour)
-			if asked := len(c.asked()); asked != min(1, int(grace)) {
-				t.Errorf("grace %v: asked %d times for another generation", grace, asked)
+			if requested := len(c.requested()); requested != min(1, int(grace)) {
+				t.Errorf("grace %v: asked %d times for another generation", grace, requested)
 			}
 			k.advance(member{id: "m", generation: 9})
 		})
@@ -93,12 +93,12 @@ func TestPatienceEndsWithItsGeneration(t *testing.T) {
 		barred error
 		asks   bool
 	}{"goes on": {nil, false}, "in doubt": {doubt, false}, "refused": {errRefused, true}} {
-		asked := 0
-		k := newCommitter(nil, func(error) { asked++ }, time.Hour, time.Hour, nil, NewMetrics(nil))
+		requested := 0
+		k := newCommitter(nil, func(error) { requested++ }, time.Hour, time.Hour, nil, NewMetrics(nil))
 		k.confirmed.Store(true)
 		k.barred = test.barred
-		if k.impatient(); (asked == 1) != test.asks || k.confirmed.Load() == test.asks {
-			t.Errorf("%s: asked %d times, confirmed %v", name, asked, k.confirmed.Load())
+		if k.impatient(); (requested == 1) != test.asks || k.confirmed.Load() == test.asks {
+			t.Errorf("%s: asked %d times, confirmed %v", name, requested, k.confirmed.Load())
 		}
 	}
 }
@@ -108,15 +108,15 @@ func TestPatienceEndsWithItsGeneration(t *testing.T) {
 func TestConclude(t *testing.T) {
 	for _, barred := range []error{nil, errRefused} {
 		k := newCommitter(nil, nil, time.Hour, time.Hour, nil, NewMetrics(nil))
-		var told []error
-		k.later(tpA, lane.Pair{Position: 1}, func(err error) { told = append(told, err) })
+		var reported []error
+		k.later(tpA, lane.Pair{Position: 1}, func(err error) { reported = append(reported, err) })
 		k.barred = barred
 		k.conclude()
-		if barred == nil && (len(told) != 0 || len(k.pending) != 1) {
-			t.Errorf("what waits was given up: %v", told)
+		if barred == nil && (len(reported) != 0 || len(k.pending) != 1) {
+			t.Errorf("what waits was given up: %v", reported)
 		}
-		if barred != nil && (len(told) != 1 || len(k.pending) != 0 || !errors.Is(told[0], lane.ErrFenced)) {
-			t.Errorf("told %v, %d wait", told, len(k.pending))
+		if barred != nil && (len(reported) != 1 || len(k.pending) != 0 || !errors.Is(reported[0], lane.ErrFenced)) {
+			t.Errorf("reported %v, %d wait", reported, len(k.pending))
 		}
 	}
 }
@@ -128,7 +128,7 @@ func TestTheFirstReasonRetires(t *testing.T) {
 	k.retire(tpA, first)
 	k.retire(tpA, errors.New("second"))
 	if err := k.now(t.Context(), tpA, lane.Pair{Position: 1}, unfenced(t)); !errors.Is(err, first) {
-		t.Errorf("told %v", err)
+		t.Errorf("reported %v", err)
 	}
 	k.admit(tpA)
 	if err := k.closed(tpA); err != nil {
@@ -140,11 +140,11 @@ func TestTheFirstReasonRetires(t *testing.T) {
 // would be sent again are told so, too.
 func TestRefusalIsTheLastWordOnTheWholeRequest(t *testing.T) {
 	for range 20 { // in whatever order they are looked at
-		told := map[topicPartition]chan error{tpA: make(chan error, 1), tpB: make(chan error, 1)}
+		reported := map[topicPartition]chan error{tpA: make(chan error, 1), tpB: make(chan error, 1)}
 		k := newCommitter(func(map[topicPartition]*handed) map[topicPartition]error {
 			return map[topicPartition]error{tpA: errRefused, tpB: errors.New("coordinator is loading")}
 		}, nil, time.Hour, time.Hour, new(logtest.Log).Logger(), NewMetrics(nil))
-		for tp, confirmed := range told {
+		for tp, confirmed := range reported {
 			k.add(tp, &handed{
 				Pair: lane.Pair{Position: 1}, confirmed: []chan<- error{confirmed},
 				fenced: func(error) {},
@@ -152,7 +152,7 @@ func TestRefusalIsTheLastWordOnTheWholeRequest(t *testing.T) {
 		}
 		k.conclude()
 		k.round()
-		for tp, confirmed := range told {
+		for tp, confirmed := range reported {
 			if len(confirmed) != 1 {
 				t.Fatalf("%v was told nothing", tp)
 			}

@@ -96,7 +96,7 @@ func (v *survey) readable() []string {
 	return out
 }
 
-// names are the topics of the configuration, and those of the cluster that match. Without an answer those that matched
+// names are the topics of the configuration, and those of the cluster that match. Without a response those that matched
 // last stay: a broker that is away for a moment must not cost a rebalance.
 func (v *survey) names() []string {
 	if v.topics.Match == nil {

@@ -88,7 +88,7 @@ func TestNotAllowedToDescribeConfigs(t *testing.T) {
 func TestBrokerAwayAtStart(t *testing.T) {
 	door := newDoorway(t)
 	s := start(t, testConfig(door.Addr().String()), false)
-	eventually(t, "the wait in the log", func() bool { return s.logs.Count("the brokers do not answer") == 1 })
+	eventually(t, "the wait in the log", func() bool { return s.logs.Count("the brokers do not respond") == 1 })
 	if err := s.Ready(); err == nil {
 		t.Error("ready without brokers")
 	}
@@ -101,7 +101,7 @@ func TestBrokerAwayAtStart(t *testing.T) {
 
 func TestStopWhileBrokerIsAway(t *testing.T) {
 	s := start(t, testConfig("127.0.0.1:1"), false)
-	eventually(t, "the wait in the log", func() bool { return s.logs.Count("the brokers do not answer") == 1 })
+	eventually(t, "the wait in the log", func() bool { return s.logs.Count("the brokers do not respond") == 1 })
 	began := time.Now()
 	s.stop()
 	if took := time.Since(began); took > patience/2 {
@@ -112,9 +112,9 @@ func TestStopWhileBrokerIsAway(t *testing.T) {
 // Topics that match are found while the source runs; internal ones and dead letters never are.
 func TestTopicPattern(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, "orders_a", "orders_a.dead-letter", "__orders_internal", "other"))
-	asked := make(chan string, 1000)
+	requested := make(chan string, 1000)
 	match := func(name string) (bool, error) {
-		asked <- name
+		requested <- name
 		if name == "orders_bad" {
 			return false, errors.New("two patterns")
 		}
@@ -137,8 +137,8 @@ func TestTopicPattern(t *testing.T) {
 	}
 	eventually(t, "the refusal in the log", func() bool { return s.logs.Count("two patterns") == 1 })
 	s.stop()
-	close(asked)
-	for name := range asked {
+	close(requested)
+	for name := range requested {
 		if strings.HasPrefix(name, "__") || strings.HasSuffix(name, ".dead-letter") {
 			t.Errorf("asked about %s", name)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// census hears of all claims of several members, and says when a partition has two owners.
+// census learns of all claims of several members, and says when a partition has two owners.
 type census struct {
 	t *testing.T
 

@@ -13,7 +13,7 @@ import (
 )
 
 // Who stops waits for a join that is under way in a session, if it has claims: one whose report the newest generation's
-// leader did not have, or one that lets go of what was revoked. The limit ends the wait.
+// leader did not have, or one that releases what was revoked. The limit ends the wait.
 func TestWhoStopsWaitsForItsJoin(t *testing.T) {
 	const limit = time.Minute
 	for name, test := range map[string]struct {

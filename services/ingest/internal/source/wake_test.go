@@ -121,18 +121,18 @@ func TestClosedReaderIsNotReleased(t *testing.T) {
 	}
 }
 
-// Whoever waits for records hears that the reader was closed.
+// Whoever waits for records learns that the reader was closed.
 func TestCloseWakesNext(t *testing.T) {
 	r := loneReader(t)
-	heard := make(chan error, 1)
+	received := make(chan error, 1)
 	go func() {
 		_, err := r.Next(context.Background(), make([]record.Record, 0, 1), time.Time{})
-		heard <- err
+		received <- err
 	}()
 	time.Sleep(time.Millisecond) // most likely it waits by then; either order must do
 	r.Close()
 	select {
-	case err := <-heard:
+	case err := <-received:
 		if !errors.Is(err, errReaderClosed) {
 			t.Errorf("Next: %v", err)
 		}

@@ -63,7 +63,7 @@ func (j *jobs) begin(ctx context.Context, shown *adminv1.Replay) (*job, error) {
 			return nil, status.Errorf(codes.FailedPrecondition, "%s under way at this ingest, which does one at a "+
 				"time: wait for its end, stop it (StopReplay), or ask another ingest", what)
 		}
-		// The same again, or one that is too old to be told.
+		// The same again, or one that is too old to be shown.
 		old := o.shown.GetName() == shown.GetName() && o.shown.GetDeadLetters() == shown.GetDeadLetters()
 		if running || !old && len(j.all)-i < mostJobs {
 			kept = append(kept, o)
@@ -115,8 +115,8 @@ func (o *job) now() *adminv1.Replay {
 	return proto.CloneOf(o.shown)
 }
 
-// tell changes what is shown of it.
-func (o *job) tell(change func(*adminv1.Replay)) {
+// change changes what is shown of it.
+func (o *job) change(change func(*adminv1.Replay)) {
 	o.of.mu.Lock()
 	defer o.of.mu.Unlock()
 	change(o.shown)
@@ -124,7 +124,7 @@ func (o *job) tell(change func(*adminv1.Replay)) {
 
 // end says how it has ended; err is nil when all is done.
 func (o *job) end(err error) {
-	o.tell(func(r *adminv1.Replay) {
+	o.change(func(r *adminv1.Replay) {
 		r.Ended, r.Waits, r.Left = timestamppb.Now(), "", nil
 		stopped, isStopped := errors.AsType[*stoppedError](context.Cause(o.work))
 		switch {

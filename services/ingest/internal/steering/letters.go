@@ -22,8 +22,8 @@ type Letters interface {
 	) (*adminv1.ReplayDeadLettersResponse, error)
 }
 
-// tellEvery is how often a replay of dead letters is told of.
-const tellEvery = time.Second
+// reportEvery is how often the progress of a replay of dead letters is shown.
+const reportEvery = time.Second
 
 // ReplayDeadLetters implements adminv1.SteeringServiceServer.
 func (s *Server) ReplayDeadLetters(
@@ -114,14 +114,14 @@ func (l *letters) replay(
 ) (*adminv1.ReplayDeadLettersResponse, error) {
 	said := time.Now()
 	out, err := l.Letters.Replay(work, l.request, func(now *adminv1.ReplayDeadLettersResponse) {
-		l.job.tell(func(r *adminv1.Replay) { showLetters(r, now) })
-		if stream != nil && (now.GetTrouble() != "" || time.Since(said) >= tellEvery) {
+		l.job.change(func(r *adminv1.Replay) { showLetters(r, now) })
+		if stream != nil && (now.GetTrouble() != "" || time.Since(said) >= reportEvery) {
 			said = time.Now()
 			_ = stream.Send(now) // whoever has gone has ended the work
 		}
 	})
 	if err == nil {
-		l.job.tell(func(r *adminv1.Replay) { showLetters(r, out) })
+		l.job.change(func(r *adminv1.Replay) { showLetters(r, out) })
 	}
 	l.job.end(err)
 	if l.act.GetValidateOnly() {

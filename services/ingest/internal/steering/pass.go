@@ -103,7 +103,7 @@ func owner[R any](all []said[R], nobody string) (R, error) {
 	case refused != nil:
 		return none, refused
 	case away != "":
-		return none, status.Errorf(codes.Unavailable, "%s, and not all ingests answer (%s)", nobody, away)
+		return none, status.Errorf(codes.Unavailable, "%s, and not all ingests respond (%s)", nobody, away)
 	}
 	return none, status.Error(
 		codes.NotFound,

@@ -81,7 +81,7 @@ func (s *Server) Pause(ctx context.Context, r *adminv1.PauseRequest) (*adminv1.P
 			return nil, err
 		}
 		out.Result.Changed = true
-		out.Result.Responses = s.tell(ctx)
+		out.Result.Responses = s.announce(ctx)
 		s.event(ctx, "pause", act, t, "until", entry.Until, "lanes", len(t.lanes))
 		return out, nil
 	})
@@ -125,7 +125,7 @@ func (s *Server) Resume(ctx context.Context, r *adminv1.ResumeRequest) (*adminv1
 			return nil, err
 		}
 		out.Result.Changed, out.Result.Summary = true, fmt.Sprintf("%s resumed (%d lanes)", t.name, len(out.GetLanes()))
-		out.Result.Responses = s.tell(ctx)
+		out.Result.Responses = s.announce(ctx)
 		s.event(ctx, "resume", act, t, "lanes", len(out.GetLanes()))
 		return out, nil
 	})
@@ -141,7 +141,7 @@ func (s *Server) ListPauses(
 	}
 	out := &adminv1.ListPausesResponse{Responses: []*adminv1.ProcessResponse{s.View.Self}}
 	if !r.GetLocal() {
-		out.Responses = s.tell(ctx)
+		out.Responses = s.announce(ctx)
 	}
 	now := time.Now()
 	for _, l := range entries.Paused(now) {
@@ -166,7 +166,7 @@ func (s *Server) fresh(ctx context.Context) (*pauses.Entries, error) {
 	defer cancel()
 	entries, err := s.Pauses.Fresh(ctx)
 	if err != nil {
-		return nil, status.Errorf(codes.Unavailable, "pauses are kept in Kafka, which does not answer: %v", err)
+		return nil, status.Errorf(codes.Unavailable, "pauses are kept in Kafka, which does not respond: %v", err)
 	}
 	return entries, nil
 }
@@ -191,12 +191,12 @@ func (s *Server) keep(ctx context.Context, lanes []pauses.Lane, entry pauses.Ent
 	return nil
 }
 
-// tell has the other ingests read what is kept, which they do every few seconds anyway.
-func (s *Server) tell(ctx context.Context) []*adminv1.ProcessResponse {
+// announce has the other ingests read what is kept, which they do every few seconds anyway.
+func (s *Server) announce(ctx context.Context) []*adminv1.ProcessResponse {
 	if s.View.Ingests == nil {
 		return []*adminv1.ProcessResponse{s.View.Self}
 	}
-	_, responses := fleetview.Ask(ctx, s.View, s.View.Ingests(ctx),
+	_, responses := fleetview.Gather(ctx, s.View, s.View.Ingests(ctx),
 		func(ctx context.Context, p fleetview.Peer) (*adminv1.ListPausesResponse, error) {
 			return p.Steering.ListPauses(ctx, &adminv1.ListPausesRequest{Local: true})
 		})

@@ -109,7 +109,7 @@ func (s *Server) DrainWriter(ctx context.Context, r *adminv1.DrainWriterRequest)
 		out, err := owner(pass(ctx, peers,
 			func(ctx context.Context, c adminv1.SteeringServiceClient) (*adminv1.DrainWriterResponse, error) {
 				return c.DrainWriter(ctx, on)
-			}), "writer "+r.GetWriter()+" does not answer")
+			}), "writer "+r.GetWriter()+" does not respond")
 		if err != nil {
 			return nil, err
 		}

@@ -252,7 +252,7 @@ func (r *reload) goBack(ctx context.Context, digest string) (went string, all bo
 	}
 	if len(not) > 0 {
 		return "All went back to the contracts of before but for " + strings.Join(not, ", ") + ", which did not " +
-			"answer: reload again, or start it again", false
+			"respond: reload again, or start it again", false
 	}
 	return "All ingests went back to the contracts of before", true
 }

@@ -124,7 +124,7 @@ func TestReloadIsOfAllOrNone(t *testing.T) {
 		},
 		"one does not go back": {
 			[]*reloads{{files: "2", used: "1", takes: no}, {files: "2", used: "1", back: errors.New("away")}},
-			"but for at b, which did not answer", "",
+			"but for at b, which did not respond", "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestReloadIsOfAllOrNone(t *testing.T) {
 	}
 }
 
-// What is validated, and what is in use already, changes nothing; lanes that wait are told.
+// What is validated, and what is in use already, changes nothing; lanes that wait are named.
 func TestReloadSays(t *testing.T) {
 	ours, other := &reloads{files: "2", used: "1", waiting: 1}, &reloads{files: "2", used: "1", waiting: 2}
 	first, _ := fleet(ours, other)
@@ -193,7 +193,7 @@ func TestRollBackIsOfAllOrNone(t *testing.T) {
 		"other ones":     {[]*reloads{loaded(), {used: "3", before: "2"}}, "put the files back and reload instead"},
 		"one is away": {
 			[]*reloads{loaded(), {used: "2", before: "1", back: errors.New("away")}},
-			"but for at b, which did not answer",
+			"but for at b, which did not respond",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -105,7 +105,7 @@ func (s *Server) runsElsewhere(ctx context.Context, name string) error {
 func (s *Server) replays(ctx context.Context, o *job, replay Replay) {
 	defer replay.Close()
 	err := replay.Run(ctx, func(now *adminv1.Replay) {
-		o.tell(func(r *adminv1.Replay) {
+		o.change(func(r *adminv1.Replay) {
 			r.Settled, r.Total, r.Rows, r.Faults = now.GetSettled(), now.GetTotal(), now.GetRows(), now.GetFaults()
 			r.Left, r.Waits = now.GetLeft(), now.GetWaits()
 		})

@@ -80,16 +80,16 @@ func (slowLetters) Replay(
 	return now, nil
 }
 
-// heard keeps what a stream was sent.
-type heard struct {
+// received keeps what a stream was sent.
+type received struct {
 	grpc.ServerStream
 
 	ctx context.Context
 	all []*adminv1.ReplayDeadLettersResponse
 }
 
-func (h *heard) Context() context.Context { return h.ctx }
-func (h *heard) Send(r *adminv1.ReplayDeadLettersResponse) error {
+func (h *received) Context() context.Context { return h.ctx }
+func (h *received) Send(r *adminv1.ReplayDeadLettersResponse) error {
 	h.all = append(h.all, r)
 	return nil
 }
@@ -269,11 +269,12 @@ func TestDeadLettersStoppedHalfway(t *testing.T) {
 		letters := func(id string, detached bool) *adminv1.ReplayDeadLettersRequest {
 			return &adminv1.ReplayDeadLettersRequest{Act: &adminv1.Act{RequestId: id}, All: true, Detached: detached}
 		}
-		waits := &heard{ctx: t.Context()}
+		waits := &received{ctx: t.Context()}
 		failed := make(chan error)
 		go func() { failed <- one.ReplayDeadLetters(letters("waits", false), waits) }()
 		time.Sleep(30500 * time.Millisecond)
-		refused(t, one.ReplayDeadLetters(letters("second", true), &heard{ctx: t.Context()}), codes.FailedPrecondition,
+		refused(t, one.ReplayDeadLetters(letters("second", true), &received{ctx: t.Context()}),
+			codes.FailedPrecondition,
 			"dead letters are being replayed by this ingest already, as waits")
 		said, err := other.StopReplay(t.Context(), &adminv1.StopReplayRequest{Name: "waits"})
 		if err != nil || !strings.Contains(said.GetResult().GetSummary(), "is stopped: 30 records are produced") {
@@ -281,11 +282,11 @@ func TestDeadLettersStoppedHalfway(t *testing.T) {
 		}
 		refused(t, <-failed, codes.Aborted, "stopped by somebody")
 		if n := len(waits.all); n < 20 || waits.all[n-1].GetResult() != nil {
-			t.Errorf("told %d times", n)
+			t.Errorf("reported %d times", n)
 		}
 
 		hung, hangUp := context.WithCancel(t.Context())
-		first := &heard{ctx: hung}
+		first := &received{ctx: hung}
 		if err := one.ReplayDeadLetters(letters("alone", true), first); err != nil || len(first.all) != 1 ||
 			!first.all[0].GetResult().GetChanged() {
 			t.Fatalf("detached: %v, %v", first.all, err)
@@ -295,7 +296,7 @@ func TestDeadLettersStoppedHalfway(t *testing.T) {
 		if now := only(t, other, "alone"); now.GetRows() != 10 || !now.GetDeadLetters() {
 			t.Errorf("detached, after ten seconds: %v", now)
 		}
-		same := &heard{ctx: t.Context()}
+		same := &received{ctx: t.Context()}
 		if err := one.ReplayDeadLetters(letters("alone", true), same); err != nil || len(same.all) != 1 ||
 			!same.all[0].GetResult().GetRepeated() {
 			t.Errorf("the same again: %v, %v", same.all, err)
@@ -304,7 +305,7 @@ func TestDeadLettersStoppedHalfway(t *testing.T) {
 			only(t, other, "alone").GetState() != fleetview.Stopped {
 			t.Errorf("stopped: %v, %v", only(t, other, "alone"), err)
 		}
-		if err := one.ReplayDeadLetters(letters("all", true), &heard{ctx: t.Context()}); err != nil {
+		if err := one.ReplayDeadLetters(letters("all", true), &received{ctx: t.Context()}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(101 * time.Second)

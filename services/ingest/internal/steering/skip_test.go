@@ -69,9 +69,9 @@ func (p *partition) skip(t *testing.T, offset int64) (*adminv1.SkipRecordRespons
 	})
 }
 
-// Whoever skips a record hears that it is a letter once that is committed, and not before: an ingest that died in
+// Whoever skips a record learns that it is a letter once that is committed, and not before: an ingest that died in
 // between would leave it to another one, which has no such order.
-func TestSkippedIsToldOnceItIsCommitted(t *testing.T) {
+func TestSkippedIsReportedOnceItIsCommitted(t *testing.T) {
 	for name, tt := range map[string]struct {
 		commits time.Duration
 		settled bool
@@ -112,7 +112,7 @@ func TestSkippedAtAnEndThatIsNewer(t *testing.T) {
 		}{
 			"there by now":  {8, nil, codes.OK, ""},
 			"not there yet": {7, nil, codes.FailedPrecondition, "the partition ends at offset 7"},
-			"Kafka is away": {8, errors.New("no broker answers"), codes.Unavailable, "no broker answers"},
+			"Kafka is away": {8, errors.New("no broker responds"), codes.Unavailable, "no broker responds"},
 		} {
 			p := &partition{status: lane.Status{Position: 5}, end: tt.end, committed: 5, kafka: tt.kafka}
 			_, err := p.skip(t, 7)

@@ -1,5 +1,5 @@
-// Package steering does what operators want of the lanes of an ingest, and passes on what others have to do: it answers
-// admin.v1.SteeringService.
+// Package steering does what operators want of the lanes of an ingest, and passes on what others have to do: it
+// responds admin.v1.SteeringService.
 package steering
 
 import (
@@ -153,7 +153,7 @@ func (s *Server) table(topics []string, name string) (*target, error) {
 }
 
 const (
-	// lately is how old an event may be that is told as earlier, and mostEarlier how many are.
+	// lately is how old an event may be that is shown as earlier, and mostEarlier how many are.
 	lately, mostEarlier = 10 * time.Minute, 10
 )
 

@@ -122,7 +122,7 @@ func (l *link) why() string {
 		return fmt.Sprintf("it does not know %s: it is no writer, or one of another version",
 			lanev1.LaneService_ServiceDesc.ServiceName)
 	case strings.HasSuffix(text, "status=NOT_SERVING"):
-		return "it answers and takes no lanes any more: it is about to end"
+		return "it responds and takes no lanes any more: it is about to end"
 	}
 	return text
 }

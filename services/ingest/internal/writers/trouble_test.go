@@ -112,7 +112,7 @@ func TestHalfOfTwoHundredAddressesAreDead(t *testing.T) {
 		clear(w.dials)
 		w.mu.Unlock()
 		w.names.mu.Lock()
-		asked := w.names.asked
+		requested := w.names.requested
 		w.names.mu.Unlock()
 		time.Sleep(time.Minute)
 		w.mu.Lock()
@@ -126,7 +126,7 @@ func TestHalfOfTwoHundredAddressesAreDead(t *testing.T) {
 		}
 		w.names.mu.Lock()
 		defer w.names.mu.Unlock()
-		if n := w.names.asked - asked; n > 70 {
+		if n := w.names.requested - requested; n > 70 {
 			t.Errorf("the name was looked up %d times in a minute", n)
 		}
 	})
@@ -213,7 +213,7 @@ func TestALaneWaitsForTheSuccessorOfItsWriter(t *testing.T) {
 		most      time.Duration
 	}{
 		{"it comes", true, 3 * time.Second, 3 * time.Second, 3500 * time.Millisecond},
-		{"it never answers", false, 0, fresh, fresh + time.Second},
+		{"it never responds", false, 0, fresh, fresh + time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {

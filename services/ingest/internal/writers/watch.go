@@ -32,8 +32,8 @@ type peer struct {
 	unfit      string
 	unfitUntil time.Time
 	load       placement.Load
-	// answers is how much of the time that batches take there is BigQuery's.
-	answers float64
+	// responding is how much of the time that batches take there is BigQuery's.
+	responding float64
 	// quiet is how long it has said nothing; speaks, that it reports at all.
 	quiet   time.Duration
 	speaks  bool
@@ -125,7 +125,7 @@ func (f *Fleet) reported(address string, r *v3orcapb.OrcaLoadReport) {
 		return
 	}
 	p.quiet, p.speaks = 0, true
-	p.answers = r.GetUtilization()["answers"]
+	p.responding = r.GetUtilization()["answers"]
 	p.drained = r.GetNamedMetrics()["drained"] > 0
 	p.load = placement.Load{
 		Known: true, Lanes: r.GetNamedMetrics()["lanes"], BytesPerSecond: r.GetNamedMetrics()["bytes_per_second"],
@@ -133,9 +133,9 @@ func (f *Fleet) reported(address string, r *v3orcapb.OrcaLoadReport) {
 	}
 }
 
-// Answers is how much of the time that batches of this ingest's lanes take is BigQuery's, 0 to 1, as their writers
+// Responding is how much of the time that batches of this ingest's lanes take is BigQuery's, 0 to 1, as their writers
 // report.
-func (f *Fleet) Answers() float64 {
+func (f *Fleet) Responding() float64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.seats) == 0 {
@@ -143,7 +143,7 @@ func (f *Fleet) Answers() float64 {
 	}
 	var sum float64
 	for _, s := range f.seats {
-		sum += s.peer.answers
+		sum += s.peer.responding
 	}
 	return sum / float64(len(f.seats))
 }

@@ -34,15 +34,15 @@ type host struct {
 	v3orcaservice.UnimplementedOpenRcaServiceServer
 	lanev1.UnimplementedLaneServiceServer
 
-	address string
-	conns   chan net.Conn
-	closed  chan struct{}
-	server  *grpc.Server
-	health  *health.Server
-	mute    atomic.Bool  // reports nothing
-	answers atomic.Int64 // how much of its time it says is BigQuery's, in percent
-	calls   atomic.Int64
-	served  chan struct{}
+	address   string
+	conns     chan net.Conn
+	closed    chan struct{}
+	server    *grpc.Server
+	health    *health.Server
+	mute      atomic.Bool  // reports nothing
+	responses atomic.Int64 // how much of its time it says is BigQuery's, in percent
+	calls     atomic.Int64
+	served    chan struct{}
 }
 
 func (h *host) Accept() (net.Conn, error) {
@@ -75,7 +75,7 @@ func (h *host) StreamCoreMetrics(
 	for {
 		if !h.mute.Load() {
 			if err := stream.Send(&v3orcapb.OrcaLoadReport{
-				CpuUtilization: 0.25, Utilization: map[string]float64{"answers": float64(h.answers.Load()) / 100},
+				CpuUtilization: 0.25, Utilization: map[string]float64{"answers": float64(h.responses.Load()) / 100},
 				NamedMetrics: map[string]float64{"lanes": float64(h.calls.Load())},
 			}); err != nil {
 				return err
@@ -103,14 +103,14 @@ type world struct {
 	silent map[string]chan struct{}
 }
 
-// list is a resolver that says what the test says, and otherwise behaves as gRPC's for DNS does: it answers when asked,
-// and after an error it is deaf for minutes.
+// list is a resolver that says what the test says, and otherwise behaves as gRPC's for DNS does: it responds when
+// asked, and after an error it is deaf for minutes.
 type list struct {
 	mu        sync.Mutex
 	addresses []string
 	err       error
 	made      int
-	asked     int
+	requested int
 }
 
 func (*list) Scheme() string { return "list" }
@@ -155,7 +155,7 @@ func (a *asker) run() {
 			return
 		}
 		a.list.mu.Lock()
-		a.list.asked++
+		a.list.requested++
 		addresses, err := slices.Clone(a.list.addresses), a.list.err
 		a.list.mu.Unlock()
 		if err == nil {
@@ -295,7 +295,7 @@ func (w *world) startFirst(n, of int) []string {
 	return all
 }
 
-// silence makes an address one that does not answer.
+// silence makes an address one that does not respond.
 func (w *world) silence(address string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

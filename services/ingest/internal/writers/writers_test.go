@@ -54,7 +54,7 @@ func TestALaneIsWokenWhenAWriterServes(t *testing.T) {
 }
 
 // The lanes follow a writer that is new where writers are looked up, in the time that is promised.
-func TestLanesAreToldToMoveToANewWriter(t *testing.T) {
+func TestLanesAreOrderedToANewWriter(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		all := w.startFirst(1, 2)
 		seats := w.places(4)
@@ -100,7 +100,7 @@ func TestALaneMayLeaveADrainingWriterOnceThereIsAnother(t *testing.T) {
 			t.Fatal("there is nowhere to go")
 		case <-time.After(20 * time.Second):
 		}
-		const why = "it answers and takes no lanes any more: it is about to end"
+		const why = "it responds and takes no lanes any more: it is about to end"
 		if p := w.writer(all[0]); p.State != placement.Away || p.Why != why {
 			t.Errorf("the picture says %+v", p)
 		}
@@ -112,7 +112,7 @@ func TestALaneMayLeaveADrainingWriterOnceThereIsAnother(t *testing.T) {
 			t.Error("woken for nothing")
 		}
 		if took := time.Since(began); took > time.Second {
-			t.Errorf("told %v after there was another writer", took)
+			t.Errorf("reported %v after there was another writer", took)
 		}
 		seat.End(nil)
 		if next, _ := w.place(0); next.peer.address != all[1] {
@@ -175,15 +175,15 @@ func TestNobodyIsGivenUpWhenAllAreQuiet(t *testing.T) {
 // lanes: that part of its waiting is no saturation.
 func TestWhatIsBigQuerysIsKnownByTheWriters(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		if got := w.fleet.Answers(); got != 0 {
+		if got := w.fleet.Responding(); got != 0 {
 			t.Errorf("%v without a lane", got)
 		}
 		all := w.startFirst(2, 2)
-		w.host(all[0]).answers.Store(90)
-		w.host(all[1]).answers.Store(30)
+		w.host(all[0]).responses.Store(90)
+		w.host(all[1]).responses.Store(30)
 		w.places(2) // one at each
 		time.Sleep(3 * reportEvery)
-		if got := w.fleet.Answers(); got < 0.59 || got > 0.61 {
+		if got := w.fleet.Responding(); got < 0.59 || got > 0.61 {
 			t.Errorf("%v of two writers with 0.9 and 0.3", got)
 		}
 	})

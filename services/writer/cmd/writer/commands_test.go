@@ -36,7 +36,7 @@ func TestCommandLine(t *testing.T) {
 		{"typing error", []string{"srve"}, 2, "srve"},
 		{"version", []string{"version"}, 0, "writer "},
 		{"no file", []string{"serve", "-c", "none.yaml"}, 1, "there is no such file"},
-		{"nobody at home", []string{"health", "-c", nobody}, 1, "nobody answers"},
+		{"nobody at home", []string{"health", "-c", nobody}, 1, "nobody responds"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, out, errs := command(t, test.args...)
@@ -51,7 +51,7 @@ func TestCommandLine(t *testing.T) {
 // JSON.
 func TestCommandsAreForScripts(t *testing.T) { clitest.ForScripts(t, &commands{}, 5) }
 
-// check fails, with remedies, when BigQuery does not answer.
+// check fails, with remedies, when BigQuery does not respond.
 func TestCheckFails(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for two time-outs")

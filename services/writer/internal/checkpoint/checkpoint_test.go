@@ -277,8 +277,8 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// Every flipped bit is caught.
-func TestEveryAlteredByteIsCaught(t *testing.T) {
+// Every flipped bit is found.
+func TestEveryAlteredByteIsFound(t *testing.T) {
 	raw, _ := base64.RawURLEncoding.DecodeString(encode(t, golden()[1]))
 	for i := range raw {
 		for bit := range 8 {

@@ -177,12 +177,12 @@ func TestAdvance(t *testing.T) {
 	l.stream, l.halfClosed = &recorder{err: errors.New("gone")}, true
 	l.endOnce(aborted("over"))
 	if err := l.advance(); err == nil || err.Error() != "gone" {
-		t.Errorf("nobody hears of the end: %v", err)
+		t.Errorf("nobody learns of the end: %v", err)
 	}
 	l = bare(t, 1, &batch{sequence: 1, end: 1})
 	l.stream = &recorder{err: errors.New("gone")}
 	if err := l.advance(); err == nil || err.Error() != "gone" {
-		t.Errorf("nobody hears what is settled: %v", err)
+		t.Errorf("nobody learns what is settled: %v", err)
 	}
 	l = bare(t, 0)
 	l.open.Topic, l.wanted, l.version = strings.Repeat("t", 5000), 1, 1

@@ -28,7 +28,7 @@ type Budget struct {
 	patience time.Duration
 	// relieve makes a lane give back what it holds. It is called without the lock.
 	relieve func()
-	// received is told how many bytes may still be let in; nil: nobody is.
+	// received is called with how many bytes may still be let in; nil: nobody is.
 	received *buffers.Counted
 
 	mu   sync.Mutex

@@ -52,7 +52,7 @@ func TestLanesShareTheBudget(t *testing.T) {
 	})
 }
 
-// However many lanes wait for barriers that nobody answers, together they hold no more than the budget, and those that
+// However many lanes wait for barriers that nobody responds, together they hold no more than the budget, and those that
 // hold it make room in the end.
 func TestTheBudgetHoldsWhileBarriersAreAwaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

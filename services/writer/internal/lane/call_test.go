@@ -108,7 +108,7 @@ func (o *inOrder) Send(m *lanev1.LaneResponse) error {
 	return nil
 }
 
-// The calls of a lane are over before its clean checkpoint is told: whoever adopts its streams counts on that.
+// The calls of a lane are over before its clean checkpoint is sent: whoever adopts its streams counts on that.
 func TestAppendersAreClosedBeforeClosed(t *testing.T) {
 	var events []string
 	l := bare(t, 0)
@@ -116,10 +116,10 @@ func TestAppendersAreClosedBeforeClosed(t *testing.T) {
 	l.tables[1].appender = nil
 	l.stream = &inOrder{note: func(m *lanev1.LaneResponse) {
 		if m.GetClosed() != nil {
-			events = append(events, "told")
+			events = append(events, "sent")
 		}
 	}}
-	if err := l.close(); err != nil || strings.Join(events, ", ") != "closed a, told" {
+	if err := l.close(); err != nil || strings.Join(events, ", ") != "closed a, sent" {
 		t.Errorf("%v: %v", events, err)
 	}
 }

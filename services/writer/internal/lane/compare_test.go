@@ -114,7 +114,7 @@ func TestDiffGivenUpUnderWay(t *testing.T) {
 	})
 }
 
-// waiting is a comparer that answers when it is let.
+// waiting is a comparer that responds when it is let.
 type waiting struct {
 	requests chan struct{}
 	let      chan struct{}

@@ -115,7 +115,7 @@ func TestWhoSendsNothingMakesRoomFirst(t *testing.T) {
 
 // A lane comes first no longer once it has ended, or once its ingest has sent nothing more for a while; then the next
 // one in the line does. Until then nobody is ended for it.
-func TestWhoComesFirstAnswersOrEnds(t *testing.T) {
+func TestWhoComesFirstRespondsOrEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(6)
 		budget := c.s.Budget
@@ -224,7 +224,7 @@ func TestTheNextOneComesFirstAtOnce(t *testing.T) {
 
 // Relief is asked for when nothing was given back for as long as one may wait, from the moment of that and whoever
 // begins to wait later; after a quarter of that while all wait for one lane, or for what was asked before.
-func TestWhenReliefIsAskedFor(t *testing.T) {
+func TestWhenReliefIsRequested(t *testing.T) {
 	const tenth = patience / 10
 	for name, test := range map[string]struct {
 		happens func(b *Budget)

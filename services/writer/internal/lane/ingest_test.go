@@ -331,8 +331,8 @@ func (g *ingest) run(ctx context.Context) error {
 				bad = append(bad, sent[m.Refused.GetSequence()].rows[row.GetRoute()][row.GetRow()])
 			}
 			g.kafka.letters(bad)
-			answer := &lanev1.LeftOut{Offsets: bad, Sequence: m.Refused.GetSequence()}
-			if err := control(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: answer}}); err != nil {
+			confirm := &lanev1.LeftOut{Offsets: bad, Sequence: m.Refused.GetSequence()}
+			if err := control(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: confirm}}); err != nil {
 				return err
 			}
 		case *lanev1.LaneResponse_Drain:

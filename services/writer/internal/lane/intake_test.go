@@ -14,7 +14,7 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// Rows and offsets that wait take room. Answers take none, for they make room, nor does what is refused as it is.
+// Rows and offsets that wait take room. Responses take none, for they make room, nor does what is refused as it is.
 func TestWeigh(t *testing.T) {
 	leftOut := func(sequence uint64, n int) lanewire.Request {
 		m := &lanev1.LeftOut{Offsets: make([]int64, n), Sequence: sequence}
@@ -34,7 +34,7 @@ func TestWeigh(t *testing.T) {
 			streaming,
 			0,
 		},
-		"an answer":               {lanewire.Request{Control: durable(1)}, streaming, 0},
+		"a response":              {lanewire.Request{Control: durable(1)}, streaming, 0},
 		"offsets left out":        {leftOut(0, 3), streaming, 3 * offsetBytes},
 		"as many as there may be": {leftOut(0, maxLeftOut), streaming, maxLeftOut * offsetBytes},
 		"more":                    {leftOut(0, maxLeftOut+1), streaming, 0},
@@ -50,8 +50,8 @@ func TestWeigh(t *testing.T) {
 	}
 }
 
-// However full the budget is and whoever waits for it, answers are taken, and lanes open.
-func TestAnswersNeedNoRoom(t *testing.T) {
+// However full the budget is and whoever waits for it, responds are taken, and lanes open.
+func TestResponsesNeedNoRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		budget := NewBudget(1000)
 		w := startWriter(t, &Service{Sink: &odd{}, Budget: budget})
@@ -59,7 +59,7 @@ func TestAnswersNeedNoRoom(t *testing.T) {
 		c, _ := openLane(t, w, exactlyOnce)
 		synctest.Wait()
 		row := oneRow(1, 10)
-		budget.charge(1000-int64(row.Size()), nil) // full once the row is in: before the lane needs an answer
+		budget.charge(1000-int64(row.Size()), nil) // full once the row is in: before the lane needs a response
 		say(t, c, row)
 		m, err := c.Recv()
 		if m.GetCheckpoint() == nil {
@@ -82,8 +82,8 @@ func TestAnswersNeedNoRoom(t *testing.T) {
 	})
 }
 
-// So is the answer to rows that were refused.
-func TestAnswersToRefusedRowsNeedNoRoom(t *testing.T) {
+// So is the response to rows that were refused.
+func TestResponsesToRefusedRowsNeedNoRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		budget := NewBudget(1000)
 		w := startWriter(t, &Service{Sink: &odd{append: func(id uint64, _ int, results func(Result)) {
@@ -103,7 +103,7 @@ func TestAnswersToRefusedRowsNeedNoRoom(t *testing.T) {
 		}}})
 		time.Sleep(time.Second)
 		if s := w.Status()[0]; s.LeftOut != 1 {
-			t.Errorf("the answer was not taken: %+v", s)
+			t.Errorf("the response was not taken: %+v", s)
 		}
 	})
 }
@@ -235,7 +235,7 @@ func TestTakeAppend(t *testing.T) {
 	}
 }
 
-// The answer to a barrier makes durable what the barrier showed, and nothing that came after it.
+// The response to a barrier makes durable what the barrier showed, and nothing that came after it.
 func TestTakeDurable(t *testing.T) {
 	l := bare(t, 0)
 	l.version, l.awaiting, l.awaited, l.barrier, l.phase = 7, true, 5, 3, draining
@@ -248,7 +248,7 @@ func TestTakeDurable(t *testing.T) {
 		t.Errorf("%v: durable %d, %v", err, l.durable, l.phase)
 	}
 	if err := l.takeDurable(3); status.Code(err) != codes.InvalidArgument {
-		t.Errorf("an answer to nothing: %v", err)
+		t.Errorf("a response to nothing: %v", err)
 	}
 	l.awaiting, l.phase = true, awaitsDurable
 	if err := l.takeDurable(3); err != nil || l.phase != streaming {

@@ -12,21 +12,21 @@ type Load struct {
 	Lanes, Busy, Full int
 	// Bytes of rows were settled.
 	Bytes int64
-	// Settling is the time from receiving batches to settling them, added up; Answers is the part of it after their
+	// Settling is the time from receiving batches to settling them, added up; Responding is the part of it after their
 	// rows had gone to the sink.
-	Settling, Answers time.Duration
+	Settling, Responding time.Duration
 }
 
 // work counts what is settled; the owners of lanes write it, once a batch.
 type work struct {
-	bytes, settling, answers atomic.Int64
+	bytes, settling, responding atomic.Int64
 }
 
 func (w *work) settled(b *batch, now int64) {
 	w.bytes.Add(b.bytes)
 	w.settling.Add(now - b.received)
 	if b.launched > 0 {
-		w.answers.Add(now - b.launched)
+		w.responding.Add(now - b.launched)
 	}
 }
 
@@ -35,7 +35,7 @@ func (s *Service) Load() Load {
 	s.init()
 	load := Load{
 		Bytes: s.work.bytes.Load(), Settling: time.Duration(s.work.settling.Load()),
-		Answers: time.Duration(s.work.answers.Load()),
+		Responding: time.Duration(s.work.responding.Load()),
 	}
 	for _, l := range s.list() {
 		load.Lanes++

@@ -43,8 +43,8 @@ func TestLoadCountsBusyAndFullLanes(t *testing.T) {
 	}
 }
 
-// Settling is the time since a batch was received, Answers the part of it that BigQuery took; a batch that only moves
-// the position waits for no answer.
+// Settling is the time since a batch was received, Responding the part of it that BigQuery took; a batch that only
+// moves the position waits for no response.
 func TestLoadCountsWhatIsSettled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().UnixNano()
@@ -57,7 +57,8 @@ func TestLoadCountsWhatIsSettled(t *testing.T) {
 		if _, err := l.settle(); err != nil {
 			t.Fatal(err)
 		}
-		if got := l.service.Load(); got.Bytes != 110 || got.Settling != 6*time.Second || got.Answers != 2*time.Second {
+		if got := l.service.Load(); got.Bytes != 110 || got.Settling != 6*time.Second ||
+			got.Responding != 2*time.Second {
 			t.Errorf("%+v", got)
 		}
 		m := l.service.Metrics

@@ -32,8 +32,8 @@ func (s *skies) storms() map[string]Storm {
 	return s.now
 }
 
-// An ingest that asks for it hears of the storms of its tables, once when one begins and once when it is over, also
-// before it is open; one that does not ask, or whose tables are others, hears nothing.
+// An ingest that asks for it learns of the storms of its tables, once when one begins and once when it is over, also
+// before it is open; one that does not ask, or whose tables are others, gets nothing.
 func TestNotices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sky := &skies{}

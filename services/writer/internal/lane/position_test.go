@@ -55,7 +55,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// What cannot be is no rows dropped or told: the lane ends.
+// What cannot be is no rows dropped or reported: the lane ends.
 func TestSettleEndsTheLane(t *testing.T) {
 	l := bare(t, 1, &batch{sequence: 1, end: 10, blocks: []block{{table: 0, dropped: 3}}})
 	l.tables[0].drop = 2
@@ -76,8 +76,8 @@ func TestSettleEndsTheLane(t *testing.T) {
 	}
 }
 
-// A table that was given no rows of a batch has nothing to say of it: an answer for it is that of no append.
-func TestAnAnswerForABlockWithoutRows(t *testing.T) {
+// A table that was given no rows of a batch has nothing to say of it: an respond for it is that of no append.
+func TestResponseForABlockWithoutRows(t *testing.T) {
 	l := bare(t, 0)
 	l.counts, l.stream = true, &recorder{}
 	for i := range l.tables {

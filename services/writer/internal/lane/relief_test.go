@@ -98,7 +98,7 @@ func TestWhoGivesMemoryBack(t *testing.T) {
 }
 
 // As long as too much memory is out, and no longer, somebody has to give some back.
-func TestMemoryIsAskedForWhileItIsShort(t *testing.T) {
+func TestMemoryIsRequestedWhileItIsShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, cut := relieved(map[string]*board{"a": {outside: 3}, "b": {outside: 2}, "c": {outside: 1}})
 		received := buffers.NewCounted(10<<10, 4<<10)

@@ -119,9 +119,9 @@ func TestDiffAndTheRightsOfItsCaller(t *testing.T) {
 	}
 	ctx := callOf(t, access.Scope{Tables: []string{"orders"}})
 	for name, test := range map[string]struct {
-		routes []*lanev1.Route
-		code   codes.Code
-		asked  int32
+		routes    []*lanev1.Route
+		code      codes.Code
+		requested int32
 	}{
 		"its own":           {[]*lanev1.Route{route("orders"), route("p.d.orders")}, codes.OK, 2},
 		"another's as well": {[]*lanev1.Route{route("orders"), route("stock")}, codes.PermissionDenied, 0},
@@ -129,7 +129,7 @@ func TestDiffAndTheRightsOfItsCaller(t *testing.T) {
 		c := &comparer{}
 		tables := &Tables{Comparer: c, Project: "p", Dataset: "d"}
 		_, err := tables.Diff(ctx, &lanev1.DiffRequest{Routes: test.routes})
-		if status.Code(err) != test.code || c.requests.Load() != test.asked {
+		if status.Code(err) != test.code || c.requests.Load() != test.requested {
 			t.Errorf("%s: %v, %d were asked", name, err, c.requests.Load())
 		}
 	}

@@ -58,7 +58,7 @@ func (l *lane) result(i int, r *Result) error {
 	t.fresh = false
 	b, bl := l.find(r.ID, i)
 	if bl == nil {
-		return aborted("%s answered append %d, which is not in flight", t.target(), r.ID)
+		return aborted("%s responded to append %d, which is not in flight", t.target(), r.ID)
 	}
 	if len(r.Refused) > 0 {
 		return l.refuse(b, bl, r.Refused)

@@ -149,7 +149,7 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// Two reasons to end are told as the first; the checkpoint that has to be durable shows both.
+// Two reasons to end are reported as the first; the checkpoint that has to be durable shows both.
 func TestTheFirstReasonEndsTheLane(t *testing.T) {
 	l := bare(t, 1, &batch{sequence: 1, open: 2, blocks: []block{{table: 0, rows: 1}, {table: 1, rows: 1}}})
 	for i := range l.tables {
@@ -211,7 +211,7 @@ func (h *recorder) Send(m *lanev1.LaneResponse) error {
 }
 func (h *recorder) Context() context.Context { return context.Background() }
 
-// A row is refused once, and ingest hears of it or the lane ends.
+// A row is refused once, and ingest learns of it or the lane ends.
 func TestRefusedRows(t *testing.T) {
 	three := func() *batch { return &batch{sequence: 1, end: 3, open: 1, blocks: []block{{table: 0, rows: 3}}} }
 	refuse := func(l *lane, rows ...int) error {
@@ -253,14 +253,14 @@ func TestRefusedRows(t *testing.T) {
 	}
 }
 
-// An answer is one of the batch that it names, in the order of what was refused.
-func TestAnswersOfRefusedRows(t *testing.T) {
+// A response is one of the batch that it names, in the order of what was refused.
+func TestResponsesOfRefusedRows(t *testing.T) {
 	l := bare(t, 2, &batch{sequence: 1, start: 0, end: 10, open: 1, blocks: []block{{rows: 10}}}, &batch{
 		sequence: 2, start: 10, end: 20, open: 1, blocks: []block{{rows: 10}},
 	})
 	l.counts = true
 	l.refusals = []refusal{{sequence: 1, rows: 1}, {sequence: 2, rows: 2}, {sequence: 2, rows: 1}}
-	answer := func(sequence uint64, offsets ...int64) error {
+	response := func(sequence uint64, offsets ...int64) error {
 		return l.recordLeftOut(&lanev1.LeftOut{Sequence: sequence, Offsets: offsets})
 	}
 	for _, test := range []struct {
@@ -278,7 +278,7 @@ func TestAnswersOfRefusedRows(t *testing.T) {
 		{2, []int64{19}, "no refused rows of that batch"},
 		{1, []int64{0}, ""},
 	} {
-		err := answer(test.sequence, test.offsets...)
+		err := response(test.sequence, test.offsets...)
 		if test.says == "" && err != nil || test.says != "" && (status.Code(err) != codes.InvalidArgument ||
 			!strings.Contains(err.Error(), test.says)) {
 			t.Errorf("%+v: %v", test, err)
@@ -308,7 +308,7 @@ func TestLeavingRefusedRowsOut(t *testing.T) {
 		"few of the oldest":              {1, 10, codes.OK, true},
 		"many of the oldest":             {1, 500, codes.OK, true},
 		"more than Kafka takes of it":    {1, 5000, codes.FailedPrecondition, false},
-		"not answered yet":               {3, 10, codes.OK, false},
+		"no response yet":                {3, 10, codes.OK, false},
 		"left out already, and not anew": {4, 10, codes.OK, false},
 	} {
 		l := bare(t, 2, &batch{sequence: 1, end: 20000, open: 1},

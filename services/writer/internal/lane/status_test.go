@@ -69,8 +69,8 @@ func TestTroubleIsThatOfTheAppender(t *testing.T) {
 	}
 }
 
-// The tables of a lane that is open are those that it names: what its routes are in is told once.
-func TestTroubleOfAnOpenLaneIsToldOnce(t *testing.T) {
+// The tables of a lane that is open are those that it names: what its routes are in is reported once.
+func TestTroubleOfAnOpenLaneIsReportedOnce(t *testing.T) {
 	const name = "projects/p/datasets/d/tables/t"
 	b := &board{
 		now: Status{Tables: []TableStatus{{Table: name}}}, troubled: []Troubled{nil},

@@ -14,7 +14,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/tracing"
 )
 
-const toldSpan = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+const tracedSpan = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 // The span of a batch is below the one that ingest named, and ends when the batch is settled, or its lane ends.
 func TestTraceOfABatch(t *testing.T) {
@@ -23,10 +23,10 @@ func TestTraceOfABatch(t *testing.T) {
 		trace string
 		want  string
 	}{
-		"settled":      {&odd{}, toldSpan, ""},
-		"given up":     {&odd{append: func(uint64, int, func(Result)) {}}, toldSpan, errUnsettled.Error()},
-		"not traced":   {&odd{}, "", "none"},
-		"told no span": {&odd{}, "whatever", "none"},
+		"settled":          {&odd{}, tracedSpan, ""},
+		"given up":         {&odd{append: func(uint64, int, func(Result)) {}}, tracedSpan, errUnsettled.Error()},
+		"not traced":       {&odd{}, "", "none"},
+		"reported no span": {&odd{}, "whatever", "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestLogNamesTheTrace(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	tracer := tracing.New(sdk.NewTracerProvider())
 	l := &lane{service: &Service{Tracer: tracer}}
-	l.trace(toldSpan, &batch{}, time.Now()).logger(log).Warn("rows refused")
+	l.trace(tracedSpan, &batch{}, time.Now()).logger(log).Warn("rows refused")
 	(*traced)(nil).logger(log).Warn("no trace")
 	if got := out.String(); strings.Count(got, "trace_id=4bf92f3577b34da6a3ce929d0e0e4736") != 1 ||
 		!strings.Contains(got, `"rows refused" trace_id`) {
@@ -82,7 +82,7 @@ func TestLogNamesTheTrace(t *testing.T) {
 // A writer without traces makes none, whatever it is told.
 func TestNoTraceWithoutATracer(t *testing.T) {
 	l := &lane{service: &Service{}}
-	if b := l.trace(toldSpan, &batch{}, time.Now()); b != nil {
+	if b := l.trace(tracedSpan, &batch{}, time.Now()); b != nil {
 		t.Errorf("%+v", b)
 	}
 }
@@ -92,7 +92,7 @@ func TestTraceOfRefusedRows(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	tracer := tracing.New(sdk.NewTracerProvider(sdk.WithSpanProcessor(spans)))
 	l := &lane{service: &Service{Tracer: tracer}}
-	b := l.trace(toldSpan, &batch{}, time.Now())
+	b := l.trace(tracedSpan, &batch{}, time.Now())
 	b.refused(3)
 	b.end(nil)
 	(*traced)(nil).refused(3)

@@ -162,7 +162,7 @@ func TestAppendStalled(t *testing.T) {
 	fake.on(func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) {
 		if !swallowed {
 			swallowed = true
-			time.Sleep(time.Second) // Longer than the timeout: the answer comes to nobody.
+			time.Sleep(time.Second) // Longer than the timeout: the response comes to nobody.
 		}
 		return nil, nil
 	})
@@ -310,7 +310,7 @@ func TestManyStreams(t *testing.T) {
 	}
 }
 
-// Answers to an earlier connection, and its end, concern nobody any more; nor does anything after Close.
+// Responses to an earlier connection, and its end, concern nobody any more; nor does anything after Close.
 func TestLateResponsesFindNobody(t *testing.T) {
 	fake, s := world(t)
 	hold := make(chan struct{})
@@ -360,7 +360,7 @@ func TestConsequencesAreNotCounted(t *testing.T) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		return a.queue.draining == 0
-	}, "answers are missing")
+	}, "responses are missing")
 	a.Resume()
 	for id := range uint64(3) {
 		wantWritten(t, results, id+1, 1)

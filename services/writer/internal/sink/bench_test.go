@@ -15,7 +15,7 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-// discard answers every append without reading its rows.
+// discard confirms every append without reading its rows.
 type discard struct{ codec }
 
 func (d discard) Unmarshal(data mem.BufferSlice, v any) error {
@@ -86,7 +86,7 @@ func benchRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 	data := mem.BufferSlice{mem.SliceBuffer(frame(block...).Materialize())}
 	credits := make(chan struct{}, window)
 	var failed error
-	// A default stream: its answers hold no offset, so that one answer serves all.
+	// A default stream: its responses hold no offset, so that one response serves all.
 	a := s.open(&table{sink: s, weather: s.weatherOf("t")},
 		preamble{stream: "s", schema: []byte{}, trace: "t", repeats: true}, 0, func(r lane.Result) {
 			if r.Err != nil {

@@ -25,12 +25,12 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-// over answers REST calls without a network.
+// over serves REST calls without a network.
 type over func(*http.Request) (*http.Response, error)
 
 func (f over) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// bubble is world on a fake clock: gRPC over pipes, REST over nothing. rest, if not nil, may answer a REST call in
+// bubble is world on a fake clock: gRPC over pipes, REST over nothing. rest, if not nil, may serve a REST call in
 // place of the fake: 0 does not.
 func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *logtest.Log) {
 	t.Helper()

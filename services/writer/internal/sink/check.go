@@ -124,7 +124,8 @@ func (s *Sink) checkDataset(ctx context.Context) (findings.Finding, bool) {
 	return f, false
 }
 
-// checkPermissions asks on a table of the dataset, as BigQuery answers that question for tables; it returns that table.
+// checkPermissions asks on a table of the dataset, as BigQuery responds that question for tables; it returns that
+// table.
 func (s *Sink) checkPermissions(ctx context.Context) (f findings.Finding, table string) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -145,7 +146,7 @@ func (s *Sink) checkPermissions(ctx context.Context) (f findings.Finding, table 
 	table = fmt.Sprintf("projects/%s/datasets/%s/tables/%s", handle.ProjectID, handle.DatasetID, handle.TableID)
 	have, err := handle.IAM().TestPermissions(ctx, append(slices.Clone(wanted), mayEvolve))
 	if err != nil {
-		// Some endpoints do not answer that question. Reading the table is the next best.
+		// Some endpoints do not respond that question. Reading the table is the next best.
 		if _, err := handle.Metadata(ctx, bigquery.WithMetadataView(bigquery.BasicMetadataView)); err != nil {
 			f.Detail = "read table " + handle.TableID + ": " + oneLine(err)
 			return f, table
@@ -175,7 +176,7 @@ func (s *Sink) checkPermissions(ctx context.Context) (f findings.Finding, table 
 func (s *Sink) checkStorage(ctx context.Context, table string) findings.Finding {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	f := findings.Finding{What: "Storage Write API", State: findings.OK, Detail: "answers"}
+	f := findings.Finding{What: "Storage Write API", State: findings.OK, Detail: "responds"}
 	target := table
 	if target == "" {
 		target = tableID{s.config.Project, s.config.Dataset, "waybill_check"}.resource()
@@ -184,7 +185,7 @@ func (s *Sink) checkStorage(ctx context.Context, table string) findings.Finding 
 	switch code := status.Code(err); {
 	case err == nil, code == codes.NotFound && table == "", code == codes.Unimplemented:
 	case code == codes.PermissionDenied && table == "" && mayNotExist.MatchString(oneLine(err)):
-		f.Detail = "answers; whether rows may be written can be asked once there is a table"
+		f.Detail = "responds; whether rows may be written can be asked once there is a table"
 	case code == codes.PermissionDenied || code == codes.Unauthenticated:
 		f.State, f.Detail = findings.Fail, oneLine(err)
 		f.Remedy = "enable bigquerystorage.googleapis.com in the project, and give the writer's account " +

@@ -38,15 +38,15 @@ func still(t *testing.T, s *Sink, repeats bool, results func(lane.Result)) (*app
 	return a, a.current
 }
 
-// What comes after Close counts for nothing, and nothing is told: the lane has gone on without it.
+// What comes after Close counts for nothing, and nothing is reported: the lane has gone on without it.
 func TestNothingCountsAfterClose(t *testing.T) {
 	over := &fault{kind: finalized, code: "X"}
 	for name, happens := range map[string]func(a *appender, s *seat){
-		"an answer":              func(a *appender, s *seat) { a.received(s, &reply{offset: 0}) },
+		"a response":             func(a *appender, s *seat) { a.received(s, &reply{offset: 0}) },
 		"a refusal":              func(a *appender, s *seat) { a.received(s, &reply{offset: -1, fault: over}) },
 		"the end of its call":    func(a *appender, s *seat) { a.lost(s, over) },
 		"a result from before":   func(a *appender, _ *seat) { a.queue.results = []lane.Result{{ID: 1}}; a.deliver() },
-		"an answer to nobody":    func(a *appender, _ *seat) { a.received(&seat{appender: a}, &reply{offset: 0}) },
+		"a response to nobody":   func(a *appender, _ *seat) { a.received(&seat{appender: a}, &reply{offset: 0}) },
 		"the end of another one": func(a *appender, _ *seat) { a.lost(&seat{appender: a}, over) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestACallEndsBeforeALaneSitsDown(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		default:
-			t.Error("the lane waits for an answer on a call that has ended")
+			t.Error("the lane waits for a response on a call that has ended")
 		}
 	})
 }

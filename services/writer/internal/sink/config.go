@@ -72,7 +72,7 @@ var (
 )
 
 var appendBounds = config.Bounds{
-	Least: time.Second, Short: "BigQuery may take longer to answer", Most: 10 * time.Minute,
+	Least: time.Second, Short: "BigQuery may take longer to respond", Most: 10 * time.Minute,
 	Long: "BigQuery itself ends idle connections by then", Right: time.Minute,
 }
 

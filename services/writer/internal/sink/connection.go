@@ -25,8 +25,8 @@ var (
 )
 
 // connection is one AppendRows call. A write stream has one of its own; lanes that append to one default stream share
-// some (shared.go). Each appender on it has a seat. Answers come in the order of requests, so the oldest request under
-// way says whose a response is.
+// some (shared.go). Each appender on it has a seat. Responses come in the order of requests, so the oldest request
+// under way says whose a response is.
 type connection struct {
 	sink     *Sink
 	preamble preamble
@@ -186,7 +186,7 @@ func (c *connection) receive() {
 		}
 		s := c.oldest()
 		if s == nil {
-			c.cancel(errors.New("BigQuery answered an append that was not sent"))
+			c.cancel(errors.New("BigQuery responded to an append that was not sent"))
 			continue
 		}
 		s.appender.received(s, &r)

@@ -18,7 +18,7 @@ type defaultModel struct {
 	limit  int
 	wire   []sent
 	lost   [][]sent
-	// answers are of the present connection.
+	// responses are of the present connection.
 	responses []*reply
 }
 

@@ -53,7 +53,7 @@ func TestDefaultStream(t *testing.T) {
 	}
 }
 
-// The answers to some appends are lost: what was unanswered is sent again in order, and nothing is missing.
+// The responses to some appends are lost: what was unanswered is sent again in order, and nothing is missing.
 func TestDefaultStreamLostReplies(t *testing.T) {
 	fake, s := world(t)
 	stream, a, results := openDefault(t, s)

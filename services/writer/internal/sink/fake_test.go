@@ -35,12 +35,12 @@ type fakeBigQuery struct {
 	tables  map[string]json.RawMessage
 	posts   int
 	params  []string
-	// hook may answer in place of the fake, before (written false) or after it has written the rows. An error ends the
+	// hook may respond in place of the fake, before (written false) or after it has written the rows. An error ends the
 	// call.
 	hook func(r *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error)
 	// bad rows are refused.
 	bad func(row string) bool
-	// creates are the answers of CreateWriteStream to come; nil: it works.
+	// creates are the responses of CreateWriteStream to come; nil: it works.
 	creates, finalizes []error
 	// away, if not nil, is the error of every unary call; nil when it is back.
 	away func() error
@@ -48,7 +48,7 @@ type fakeBigQuery struct {
 	unreachable atomic.Bool
 	// looked is the error of GetWriteStream.
 	looked error
-	// created is when CreateWriteStream was called, whatever its answer.
+	// created is when CreateWriteStream was called, whatever its response.
 	created []time.Time
 	// patched is called before a patch of a table takes effect.
 	patched func()

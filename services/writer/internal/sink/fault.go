@@ -83,7 +83,7 @@ const codeNoResult = "NO_RESULT"
 // noResult is the fault of such a response. The rows may be written.
 func noResult() *fault {
 	return &fault{
-		kind: renew, code: codeNoResult, text: "BigQuery answered an append with neither a result nor an error",
+		kind: renew, code: codeNoResult, text: "BigQuery responded to an append with neither a result nor an error",
 		uncertain: true, expected: -1, received: -1,
 	}
 }

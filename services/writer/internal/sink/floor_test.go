@@ -164,7 +164,7 @@ func newFloorCall(b *testing.B, client *storage.BigQueryWriteClient, table strin
 		var r reply
 		for {
 			if err := stream.RecvMsg(&r); err != nil {
-				c.ended <- nil // The server ends the call once it has answered everything.
+				c.ended <- nil // The server ends the call once it has responded to everything.
 				return
 			}
 			if r.fault != nil {
@@ -209,7 +209,7 @@ func (c *floorCall) messages(k floorBlock) error {
 	return c.stream.SendMsg(request)
 }
 
-// close waits for all answers.
+// close waits for all responses.
 func (c *floorCall) close(b *testing.B) {
 	for range floorWindow {
 		select {

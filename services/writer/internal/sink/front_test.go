@@ -166,7 +166,7 @@ func TestTheEndIsSaidOnce(t *testing.T) {
 	})
 }
 
-// A refusal stays through answers that take nothing, and through what happens on other ways.
+// A refusal stays through responses that take nothing, and through what happens on other ways.
 func TestARefusalStaysUntilSomethingIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, _, _ := sky(t)
@@ -185,7 +185,7 @@ func TestARefusalStaysUntilSomethingIsTaken(t *testing.T) {
 	})
 }
 
-// A stream that fails alone is said after ten seconds; a call that fails alone has a caller who hears of it.
+// A stream that fails alone is said after ten seconds; a call that fails alone has a caller who learns of it.
 func TestWhenAStreamFailsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, _, logged := sky(t)

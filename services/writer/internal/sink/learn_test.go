@@ -153,8 +153,8 @@ func TestAnEmptyResponseConfirmsNothing(t *testing.T) {
 		AppendResult: &storagepb.AppendRowsResponse_AppendResult{},
 	}}
 	for name, c := range map[string]struct {
-		answer *storagepb.AppendRowsResponse
-		after  bool // the rows are written all the same
+		response *storagepb.AppendRowsResponse
+		after    bool // the rows are written all the same
 	}{
 		"empty, not written": {empty, false}, "empty, written": {empty, true},
 		"without offset, not written": {noOffset, false}, "without offset, written": {noOffset, true},
@@ -167,7 +167,7 @@ func TestAnEmptyResponseConfirmsNothing(t *testing.T) {
 					return nil, nil
 				}
 				times++
-				return c.answer, nil
+				return c.response, nil
 			})
 			stream, a, results := openStream(t, s)
 			send(a, 1, "a b")

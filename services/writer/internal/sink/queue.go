@@ -232,7 +232,7 @@ func (q *queue) reply(r *reply, now time.Time) *piece {
 		}
 		return nil
 	case q.sent == 0:
-		q.fail(errors.New("BigQuery answered an append that was not sent"))
+		q.fail(errors.New("BigQuery responded to an append that was not sent"))
 		return nil
 	case f == nil:
 		if r.offset != q.end && !q.repeats {

@@ -26,7 +26,7 @@ type model struct {
 	// wire are the requests of the present connection; orphans those of lost ones, which arrive in order within each.
 	wire    []sent
 	orphans [][]sent
-	// done are requests of the present connection that BigQuery has acted on and not yet answered.
+	// done are requests of the present connection that BigQuery has acted on and not yet confirmed.
 	responses []*reply
 }
 
@@ -192,7 +192,7 @@ func TestQueueKeepsOrderAndLosesNothing(t *testing.T) {
 				take()
 			},
 			"end": func(*rapid.T) {
-				// The answer ends the connection; what is behind it on the wire is given up by BigQuery as well.
+				// The response ends the connection; what is behind it on the wire is given up by BigQuery as well.
 				if !q.connected || len(m.responses) == 0 || m.responses[len(m.responses)-1].fault == nil {
 					return
 				}

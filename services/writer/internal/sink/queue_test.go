@@ -25,7 +25,7 @@ func TestHurry(t *testing.T) {
 	}
 }
 
-// The first error is the one that counts, and is told once.
+// The first error is the one that counts, and is reported once.
 func TestTheFirstErrorCounts(t *testing.T) {
 	q := newQueue(0, 1000, 0, func() float64 { return 0 })
 	q.append(1, 1, numbered(0, 1))

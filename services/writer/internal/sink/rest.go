@@ -20,7 +20,7 @@ import (
 )
 
 // Tables are read and made as REST has them. The client library's own types leave out what they do not know of, and its
-// calls try again on their own with a back-off that nobody hears of and that no probe of the weather can cut short.
+// calls try again on their own with a back-off that nobody learns of and that no probe of the weather can cut short.
 
 // compare reads a table and says what is different between it and the rows; fills says that default values take the
 // place of missing ones. table is nil when there is none.

@@ -20,7 +20,7 @@ import (
 // What is tried again is what the network, a proxy or BigQuery's load may be to blame for. What fails before it is sent
 // is our own, and fails again.
 func TestWhichRESTErrorsPass(t *testing.T) {
-	answer := func(code int, reason string) error {
+	response := func(code int, reason string) error {
 		return &googleapi.Error{Code: code, Message: "m", Errors: []googleapi.ErrorItem{{Reason: reason}}}
 	}
 	for _, c := range []struct {
@@ -28,18 +28,18 @@ func TestWhichRESTErrorsPass(t *testing.T) {
 		passes bool
 		status codes.Code
 	}{
-		{answer(503, "backendError"), true, codes.Unavailable},
-		{answer(500, "internalError"), true, codes.Unavailable},
-		{answer(408, "timeout"), true, codes.Unavailable},
-		{answer(429, "x"), true, codes.ResourceExhausted},
-		{answer(403, "rateLimitExceeded"), true, codes.ResourceExhausted},
-		{answer(403, "quotaExceeded"), true, codes.ResourceExhausted},
-		{answer(403, "accessDenied"), false, 0},
-		{answer(404, "notFound"), false, 0},
-		{answer(400, "invalid"), false, 0},
-		{answer(401, "authError"), false, 0},
-		{answer(409, "duplicate"), true, codes.Unavailable},
-		{answer(412, "conditionNotMet"), true, codes.Unavailable},
+		{response(503, "backendError"), true, codes.Unavailable},
+		{response(500, "internalError"), true, codes.Unavailable},
+		{response(408, "timeout"), true, codes.Unavailable},
+		{response(429, "x"), true, codes.ResourceExhausted},
+		{response(403, "rateLimitExceeded"), true, codes.ResourceExhausted},
+		{response(403, "quotaExceeded"), true, codes.ResourceExhausted},
+		{response(403, "accessDenied"), false, 0},
+		{response(404, "notFound"), false, 0},
+		{response(400, "invalid"), false, 0},
+		{response(401, "authError"), false, 0},
+		{response(409, "duplicate"), true, codes.Unavailable},
+		{response(412, "conditionNotMet"), true, codes.Unavailable},
 		{&googleapi.Error{Code: 404, Body: "<html>no such host</html>"}, true, codes.Unavailable},
 		{&googleapi.Error{Code: 403, Body: "<html>who are you</html>"}, true, codes.Unavailable},
 		{&url.Error{Op: "Get", Err: errors.New("connection refused")}, true, codes.Unavailable},

@@ -8,7 +8,7 @@ import (
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 )
 
-// slowly makes the fake answer late, and not hold its lock meanwhile.
+// slowly makes the fake respond late, and not hold its lock meanwhile.
 func slowly(fake *fakeBigQuery, by func() time.Duration) {
 	fake.on(func(_ *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {
 		if d := by(); d > 0 && !written {
@@ -20,8 +20,8 @@ func slowly(fake *fakeBigQuery, by func() time.Duration) {
 	})
 }
 
-// A slow answer is waited for, however long the connection was idle before, and however many wait; only a connection on
-// which nothing moves is given up.
+// A slow response is waited for, however long the connection was idle before, and however many wait; only a connection
+// on which nothing moves is given up.
 func TestSlowResponsesAreNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake, s, _ := bubble(t, nil)

@@ -115,7 +115,7 @@ func TestColumnsWithDefaultValues(t *testing.T) {
 	}
 }
 
-// What a table does to rows, and does not do as its contract says, stops no lane and is told.
+// What a table does to rows, and does not do as its contract says, stops no lane and is reported.
 func TestTableRemarks(t *testing.T) {
 	fake, s := world(t)
 	fake.tables["d/grows"] = json.RawMessage(`{"timePartitioning": {"type": "HOUR", "expirationMs": "864000000"},
@@ -142,7 +142,7 @@ func TestTableRemarks(t *testing.T) {
 			Column: "ID", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_SHORTER, Have: "STRING(10)", Want: "STRING",
 		}},
 	}
-	// Row access policies are told where they may be listed, and are no reason for anything where not.
+	// Row access policies are reported where they may be listed, and are no reason for anything where not.
 	for policies, remark := range map[string]string{
 		"": "", "{}": "",
 		`{"rowAccessPolicies": [{"rowAccessPolicyReference": {"policyId": "eu"}},

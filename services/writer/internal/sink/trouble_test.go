@@ -250,9 +250,9 @@ func TestAnIdleConnectionThatEndsIsNoFault(t *testing.T) {
 // lane look at it anew. It does not matter who met it.
 func TestWhatStopsALaneIsSeen(t *testing.T) {
 	for name, c := range map[string]struct {
-		answer  error
-		repeats bool
-		wrote   bool
+		response error
+		repeats  bool
+		wrote    bool
 	}{
 		"schema":                 {storageError(codes.InvalidArgument, 0, "Invalid proto schema"), false, false},
 		"schema, default stream": {storageError(codes.InvalidArgument, 0, "Invalid proto schema"), true, false},
@@ -280,7 +280,7 @@ func TestWhatStopsALaneIsSeen(t *testing.T) {
 				}
 				fake.on(func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) {
 					return nil,
-						c.answer
+						c.response
 				})
 				send(b, 1, "b")
 				if r := <-b.results; r.Err == nil {

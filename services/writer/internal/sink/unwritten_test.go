@@ -12,7 +12,7 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-// A stream that is gone took nothing only if nothing was confirmed and no request for which there was no answer can
+// A stream that is gone took nothing only if nothing was confirmed and no request for which there was no response can
 // still have been applied.
 func TestUnwritten(t *testing.T) {
 	lost := &fault{kind: renew, uncertain: true, expected: -1, received: -1}
@@ -21,7 +21,7 @@ func TestUnwritten(t *testing.T) {
 		play func(q *queue, next func())
 		want bool
 	}{
-		"the first answer": {func(q *queue, _ func()) {
+		"the first response": {func(q *queue, _ func()) {
 			q.reply(&reply{offset: -1, fault: notFound}, time.Time{})
 		}, true},
 		"the first call ends with it": {func(q *queue, _ func()) { q.down(notFound, time.Time{}) }, true},
@@ -29,7 +29,7 @@ func TestUnwritten(t *testing.T) {
 			q.accept(time.Time{})
 			q.reply(&reply{offset: -1, fault: notFound}, time.Time{})
 		}, false},
-		"after an answer was lost": {func(q *queue, next func()) {
+		"after a response was lost": {func(q *queue, next func()) {
 			q.down(lost, time.Time{})
 			next()
 			q.down(notFound, time.Time{})

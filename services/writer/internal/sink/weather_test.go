@@ -25,8 +25,8 @@ const promise = 3 * time.Second
 // its own back-off has become.
 func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 	for _, c := range []struct {
-		state  string
-		answer func() (*storagepb.AppendRowsResponse, error)
+		state    string
+		response func() (*storagepb.AppendRowsResponse, error)
 	}{
 		{stateQuota, func() (*storagepb.AppendRowsResponse, error) {
 			return refusal(codes.ResourceExhausted, 0, "Exceeds 'AppendRows throughput' quota"), nil
@@ -63,7 +63,7 @@ func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 							return nil, nil
 						}
 						tries++
-						return c.answer()
+						return c.response()
 					})
 					began := time.Now()
 					for i, b := range boats {

@@ -15,7 +15,7 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 	decimal := `{"name":"x","type":{"type":"bytes","logicalType":"decimal","precision":64,"scale":2}},{"name":"y",` +
 		`"type":"int"}`
 	big := avroText("\x70" + strings.Repeat("\x00", 24))
-	asked := func(c decode.Column) decode.Columns { return decode.Columns{"x": c} }
+	requested := func(c decode.Column) decode.Columns { return decode.Columns{"x": c} }
 	for _, c := range []struct {
 		fields  string
 		columns decode.Columns
@@ -39,24 +39,24 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 			decode.Columns{"at": {Name: "day", Type: decode.Date}},
 			avroText("a") + avroText("1970-01-02"), `id:"a" day:1`,
 		},
-		{decimal, asked(decode.Column{
+		{decimal, requested(decode.Column{
 			Type: decode.Numeric, Precision: 10, Scale: 1,
 		}), "\x06\x01\x86\xa0\x02", `x:"1000" y:1`},
 		{
-			decimal, asked(decode.Column{Type: decode.Numeric, Precision: 10, Scale: 1}), "\x06\x01\x86\xa1\x02",
+			decimal, requested(decode.Column{Type: decode.Numeric, Precision: 10, Scale: 1}), "\x06\x01\x86\xa1\x02",
 			`refused: test: p.x at byte 0: "1000.01" does not fit 9 digits before the point and 1 behind it`,
 		},
-		{decimal, asked(decode.Column{Type: decode.Numeric}), "\x06\x01\x86\xa1\x02", `x:"1000.01" y:1`},
-		{decimal, asked(decode.Column{Type: decode.BigNumeric}), big + "\x02", `refused: test: p.x at byte 0: "7`},
-		{decimal, asked(decode.Column{Type: decode.String}), "\x06\x01\x86\xa0\x02", `x:"1000.00" y:1`},
-		{decimal, asked(decode.Column{Type: decode.Float}), "\x06\x01\x86\xa1\x02", `x:1000.01 y:1`},
-		{decimal, asked(decode.Column{Skip: true}), "\x06\x01\x86\xa1\x02", `y:1`},
-		{`{"name":"x","type":"string"}`, asked(decode.Column{Type: decode.Float}), avroText("1.5"), `x:1.5`},
+		{decimal, requested(decode.Column{Type: decode.Numeric}), "\x06\x01\x86\xa1\x02", `x:"1000.01" y:1`},
+		{decimal, requested(decode.Column{Type: decode.BigNumeric}), big + "\x02", `refused: test: p.x at byte 0: "7`},
+		{decimal, requested(decode.Column{Type: decode.String}), "\x06\x01\x86\xa0\x02", `x:"1000.00" y:1`},
+		{decimal, requested(decode.Column{Type: decode.Float}), "\x06\x01\x86\xa1\x02", `x:1000.01 y:1`},
+		{decimal, requested(decode.Column{Skip: true}), "\x06\x01\x86\xa1\x02", `y:1`},
+		{`{"name":"x","type":"string"}`, requested(decode.Column{Type: decode.Float}), avroText("1.5"), `x:1.5`},
 		{
-			`{"name":"x","type":"string"}`, asked(decode.Column{Type: decode.Float}), avroText("1.5 "),
+			`{"name":"x","type":"string"}`, requested(decode.Column{Type: decode.Float}), avroText("1.5 "),
 			`refused: test: p.x at byte 0: "1.5 " is no`,
 		},
-		{`{"name":"x","type":"long"}`, asked(decode.Column{Type: decode.Float}), "\x05", `x:-3`},
+		{`{"name":"x","type":"long"}`, requested(decode.Column{Type: decode.Float}), "\x05", `x:-3`},
 		{
 			recursive,
 			decode.Columns{"next": {Type: decode.JSON}},

@@ -281,9 +281,9 @@ func TestRanges(t *testing.T) {
 		}
 		return out
 	}
-	asked := decode.Columns{"x": {Type: decode.Range}}
-	dates := compileWith(t, bounds(`{"type":"int","logicalType":"date"}`), asked)
-	local := compileWith(t, bounds(`{"type":"long","logicalType":"local-timestamp-millis"}`), asked)
+	requested := decode.Columns{"x": {Type: decode.Range}}
+	dates := compileWith(t, bounds(`{"type":"int","logicalType":"date"}`), requested)
+	local := compileWith(t, bounds(`{"type":"long","logicalType":"local-timestamp-millis"}`), requested)
 	texts := compileWith(t, bounds(`"string"`), decode.Columns{
 		"x": {Type: decode.Range}, "x.start": {Type: decode.Timestamp}, "x.end": {Type: decode.Timestamp},
 	})

@@ -134,8 +134,8 @@ var samples = []sample{
 	{"`null`, alone", `"null"`, "", "", "", "no column"},
 }
 
-// asked is a column that a contract asks for, on the page.
-type asked struct {
+// requested is a column that a contract asks for, on the page.
+type requested struct {
 	from   string
 	schema string
 	column decode.Column
@@ -143,7 +143,7 @@ type asked struct {
 	limits string
 }
 
-var columnsAsked = []asked{
+var columnsWanted = []requested{
 	{
 		"string, bytes", `"string"`,
 		decode.Column{Type: decode.JSON},

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -178,7 +177,7 @@ property ` + "`sqlType`" + `.
 | from | ` + "`columns:`" + ` | column | values | limits |
 |---|---|---|---|---|
 `)
-	for _, a := range columnsAsked {
+	for _, a := range columnsWanted {
 		p := compileWith(t, one(a.schema), decode.Columns{"x": a.column})
 		option := "{type: " + a.column.Type.String()
 		if a.column.Unit != decode.Auto {
@@ -287,40 +286,4 @@ and a Duration is the text of an INTERVAL. NaN and the infinities are refused.
 	if !bytes.Equal(have, text) {
 		t.Errorf("docs/types.md is not what the decoder does: run this test with -update")
 	}
-}
-
-// filled breaks the prose of a page at 120 columns, and leaves tables, headings and lists as they are.
-func filled(text string) []byte {
-	var out bytes.Buffer
-	var words []string
-	flush := func() {
-		width := 0
-		for i, word := range words {
-			switch n := utf8.RuneCountInString(word); {
-			case i == 0:
-				width = n
-			case width+1+n > 120:
-				out.WriteByte('\n')
-				width = n
-			default:
-				out.WriteByte(' ')
-				width += 1 + n
-			}
-			out.WriteString(word)
-		}
-		if len(words) > 0 {
-			out.WriteByte('\n')
-		}
-		words = nil
-	}
-	for line := range strings.Lines(text) {
-		if strings.ContainsAny(line[:1], "|#-\n") {
-			flush()
-			out.WriteString(line)
-			continue
-		}
-		words = append(words, strings.Fields(line)...)
-	}
-	flush()
-	return out.Bytes()
 }

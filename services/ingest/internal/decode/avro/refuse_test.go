@@ -237,7 +237,7 @@ func TestEveryCut(t *testing.T) {
 	}
 }
 
-// Every field that cannot be a column is told, and what the contract wants of fields beside it.
+// Every field that cannot be a column is reported, and what the contract wants of fields beside it.
 func TestAllThatIsWrongWithASchema(t *testing.T) {
 	const schema = `{"type":"record","name":"R","fields":[{"name":"ok","type":"int"},{"name":"OK","type":"int"},` +
 		`{"name":"self","type":["null","R"]},

@@ -8,7 +8,7 @@ import (
 )
 
 // Each line is a property's schema, the column asked of it, a value, and what becomes of the two.
-func TestColumnsAsked(t *testing.T) {
+func TestColumnsRequested(t *testing.T) {
 	for _, c := range []struct {
 		schema, path string
 		column       decode.Column

@@ -186,7 +186,7 @@ func FuzzReferences(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What is wrong with the payload itself is told when it is to become columns.
+		// What is wrong with the payload itself is reported when it is to become columns.
 		if _, err := s.Compile(Settings{}, decode.Options{Contract: "c", Payload: "payload"}); err == nil &&
 			s.root.Kind != shape.Record {
 			t.Fatal("columns of a payload that is no object")

@@ -8,7 +8,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
-// Every field that cannot be a column is told. What is wrong with the schema by itself goes before what its columns
+// Every field that cannot be a column is reported. What is wrong with the schema by itself goes before what its columns
 // cannot be.
 func TestAllThatIsWrongWithASchema(t *testing.T) {
 	for name, c := range map[string]struct {

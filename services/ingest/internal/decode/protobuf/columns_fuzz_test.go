@@ -15,7 +15,7 @@ func FuzzColumns(f *testing.F) {
 	const text = `syntax = "proto3"; message M { string j = 1; bytes n = 2; optional string t = 3; repeated int64 m = ` +
 		`4; repeated fixed64 d = 5; R r = 6; map<string, string> g = 7; }
 		message R { optional string start = 1; optional int32 end = 2; }`
-	p, err := asking(f, text, decode.Columns{
+	p, err := compiled(f, text, decode.Columns{
 		"j": {Type: decode.JSON}, "n": {Type: decode.Numeric}, "t": {Type: decode.Timestamp}, "m": {
 			Type: decode.Timestamp, Unit: decode.Millis,
 		},

@@ -27,7 +27,7 @@ func BenchmarkJSON(b *testing.B) {
 			`"at":"2026-02-28T13:05:00.25Z","paid":true,"parts":[{"id":2,"name":"part"},{"id":3,"name":"other"}]}}`,
 	} {
 		b.Run(name, func(b *testing.B) {
-			p, err := asking(b, jsonSchema, decode.Columns{"r": {Type: decode.JSON}}, nil)
+			p, err := compiled(b, jsonSchema, decode.Columns{"r": {Type: decode.JSON}}, nil)
 			if err != nil {
 				b.Fatal(err)
 			}

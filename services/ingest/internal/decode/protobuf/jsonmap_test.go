@@ -36,7 +36,7 @@ func turned(key, value string) []byte {
 // A key of a Struct that is there twice counts once, with its last value, whatever its length, wherever it stands and
 // however its entries are written; keys that are nearly the same are two.
 func TestKeysThatAreThereTwice(t *testing.T) {
-	p, err := asking(t, jsonSchema, decode.Columns{"r": {Skip: true}}, nil)
+	p, err := compiled(t, jsonSchema, decode.Columns{"r": {Skip: true}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestKeysThatAreThereTwice(t *testing.T) {
 
 // What is wrong with an entry that looks like any other is said, with its place.
 func TestEntriesThatEndTooEarly(t *testing.T) {
-	p, err := asking(t, jsonSchema, decode.Columns{"r": {Skip: true}}, nil)
+	p, err := compiled(t, jsonSchema, decode.Columns{"r": {Skip: true}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func TestKnownMessages(t *testing.T) {
 		if c.column != (column{}) {
 			columns["x"] = c.column
 		}
-		p, err := asking(t, commonTypes+c.field+" x = 1; }", columns, nil)
+		p, err := compiled(t, commonTypes+c.field+" x = 1; }", columns, nil)
 		if err != nil {
 			t.Errorf("%s as %s: %v", c.field, c.column.Type, err)
 			continue
@@ -156,7 +156,7 @@ func TestKnownMessagesThatAreLeftOut(t *testing.T) {
 		"google.type.Decimal": `{"x":[{"key":"k","value":"0"}]}`, "google.type.TimeOfDay": `{"x":[{"key":"k","value":` +
 			`"00:00:00.000000"}]}`,
 	} {
-		p, err := asking(t, commonTypes+"map<string, "+field+"> x = 1; }", nil, nil)
+		p, err := compiled(t, commonTypes+"map<string, "+field+"> x = 1; }", nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +181,7 @@ func TestPartsOfKnownMessages(t *testing.T) {
 		{nil, func(o *decode.Options) { o.IgnoreHints = true }, `{"x":{"value":"1.5"}}`},
 		{nil, nil, `{"x":"1.5"}`},
 	} {
-		p, err := asking(t, text, c.columns, c.change)
+		p, err := compiled(t, text, c.columns, c.change)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +200,7 @@ func TestPartsOfKnownMessages(t *testing.T) {
 		{text, decode.String, varintField(1, 7)},
 		{civil, decode.Timestamp, join(varintField(1, 1970), varintField(2, 1), varintField(3, 1), varintField(6, 7))},
 	} {
-		p, err := asking(t, c.text, decode.Columns{"at": {Type: c.target}},
+		p, err := compiled(t, c.text, decode.Columns{"at": {Type: c.target}},
 			func(o *decode.Options) { o.EventTime = "at" })
 		if err != nil {
 			t.Fatal(err)
@@ -217,7 +217,7 @@ func TestPartsOfKnownMessages(t *testing.T) {
 
 // Nothing is allocated for them.
 func TestKnownMessagesAllocateNothing(t *testing.T) {
-	p, err := asking(t, commonTypes+"google.type.Date a = 1; google.type.Decimal b = 2; google.protobuf.Timestamp c "+
+	p, err := compiled(t, commonTypes+"google.type.Date a = 1; google.type.Decimal b = 2; google.protobuf.Timestamp c "+
 		"= 3; google.type.LatLng d = 4; confluent.type.Decimal e = 5; google.type.TimeOfDay f = 6; }", decode.Columns{
 		"c": {Type: decode.String}, "d": {Type: decode.Geography}, "e": {Type: decode.Numeric},
 	}, nil)
@@ -236,7 +236,7 @@ func TestKnownMessagesAllocateNothing(t *testing.T) {
 // Days that stand for none are null where the contract says so.
 func TestKnownMessagesFarAway(t *testing.T) {
 	dates := &decode.Dates{From: 0, To: decode.MaxMicros, Beyond: decode.NullFar}
-	p, err := asking(t, commonTypes+"google.type.Date x = 1; google.protobuf.Timestamp y = 2; }",
+	p, err := compiled(t, commonTypes+"google.type.Date x = 1; google.protobuf.Timestamp y = 2; }",
 		decode.Columns{"y": {Type: decode.Integer}}, func(o *decode.Options) { o.Dates = dates })
 	if err != nil {
 		t.Fatal(err)

@@ -81,7 +81,7 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 				`"none":{},"words":["p","q"],"fx":7,"below":{"k":{"ok":true}}}`,
 		},
 	} {
-		p, err := asking(t, everyKind, c.columns, nil)
+		p, err := compiled(t, everyKind, c.columns, nil)
 		if err != nil {
 			t.Errorf("%v: %v", c.columns, err)
 			continue
@@ -105,7 +105,7 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 // Elements of a list that do not stand together are one list of the JSON, and a field that is there twice is what
 // protobuf says it is.
 func TestScatteredFieldsOfJSON(t *testing.T) {
-	p, err := asking(t, everyKind, decode.Columns{"n": {Type: decode.JSON}, "many": {Skip: true}}, nil)
+	p, err := compiled(t, everyKind, decode.Columns{"n": {Type: decode.JSON}, "many": {Skip: true}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

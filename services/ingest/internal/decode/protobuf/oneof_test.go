@@ -25,7 +25,7 @@ message M {
   optional int64 count = 20;
   optional Nothing mark = 21;
 }`
-	p, err := asking(t, text, nil, nil)
+	p, err := compiled(t, text, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// asking compiles the message M with columns.
-func asking(t testing.TB, text string, columns decode.Columns, change func(*decode.Options)) (*Plan, error) {
+// compiled compiles the message M with columns.
+func compiled(t testing.TB, text string, columns decode.Columns, change func(*decode.Options)) (*Plan, error) {
 	t.Helper()
 	o := options
 	o.Columns = columns
@@ -183,7 +183,7 @@ func TestColumns(t *testing.T) {
 		// A value that is there twice counts once, as protobuf merges it.
 		{"int64", column{Type: decode.Timestamp, Unit: decode.Millis}, join(number(1), number(2)), `{"x":"2000"}`},
 	} {
-		p, err := asking(t, `syntax = "proto3"; message M { `+c.field+` x = 1; }`, decode.Columns{"x": c.column}, nil)
+		p, err := compiled(t, `syntax = "proto3"; message M { `+c.field+` x = 1; }`, decode.Columns{"x": c.column}, nil)
 		if err != nil {
 			t.Errorf("%s to %s: %v", c.field, c.column.Type, err)
 			continue
@@ -207,7 +207,7 @@ func TestColumns(t *testing.T) {
 // A column is asked for at one place of a message that stands in several; the others stay as they are. So it is with
 // maps.
 func TestColumnsByPlace(t *testing.T) {
-	p, err := asking(t, `syntax = "proto3"; message M { A a = 1; A b = 2; repeated A list = 3; map<string, string> `+
+	p, err := compiled(t, `syntax = "proto3"; message M { A a = 1; A b = 2; repeated A list = 3; map<string, string> `+
 		`texts = 4; map<string, A> map = 5; } message A { string x = 1; int64 y = 2; }`,
 		decode.Columns{
 			"b.x": {Type: decode.JSON}, "list.y": {Type: decode.Timestamp, Unit: decode.Seconds},
@@ -240,7 +240,7 @@ func TestRanges(t *testing.T) {
 	const text = `syntax = "proto3"; import "google/protobuf/timestamp.proto"; message M { R r = 1; S s = 2; }
 		message R { optional string start = 1; optional string end = 2; } message S { google.protobuf.Timestamp start = 4;` +
 		` google.protobuf.Timestamp end = 3; }`
-	p, err := asking(t, text, decode.Columns{
+	p, err := compiled(t, text, decode.Columns{
 		"r": {Type: decode.Range}, "r.start": {Type: decode.Date}, "r.end": {Type: decode.Date},
 		"s": {Type: decode.Range},
 	}, nil)
@@ -290,7 +290,7 @@ func TestRangesThatAreLeftOut(t *testing.T) {
 		columns[name+".value.start"], columns[name+".value.end"] = decode.Column{Type: decode.Date},
 			decode.Column{Type: decode.Date}
 	}
-	p, err := asking(t, text, columns, nil)
+	p, err := compiled(t, text, columns, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +341,7 @@ func TestColumnsThatCannotBe(t *testing.T) {
 		"r.z":  {decode.Column{Type: decode.Date}, "the schema has no field z there"},
 		"n.at": {decode.Column{Type: decode.Date}, "there is no at in a long"},
 	} {
-		_, err := asking(t, text, decode.Columns{path: c.column}, nil)
+		_, err := compiled(t, text, decode.Columns{path: c.column}, nil)
 		if err == nil || !strings.HasPrefix(err.Error(),
 			"payload."+strings.ReplaceAll(path, "m", "m[]")+": columns: "+c.want) && !strings.HasPrefix(
 			err.Error(), "payload."+path+": columns: "+c.want) {
@@ -362,7 +362,7 @@ func TestColumnsAndTheEnvelope(t *testing.T) {
 		{"s", decode.Column{Type: decode.Timestamp}, nested(1, []byte("1970-01-01T00:00:01Z")...), 1_000_000},
 		{"n", decode.Column{Type: decode.Timestamp, Unit: decode.Millis}, varintField(2, 7), 7000},
 	} {
-		p, err := asking(t, text, decode.Columns{c.path: c.column}, func(o *decode.Options) { o.EventTime = c.path })
+		p, err := compiled(t, text, decode.Columns{c.path: c.column}, func(o *decode.Options) { o.EventTime = c.path })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -379,7 +379,7 @@ func TestColumnsAndTheEnvelope(t *testing.T) {
 		if _, ok := d.EventTime(); ok {
 			t.Errorf("%s: an absent field has a time", c.path)
 		}
-		if _, err := asking(t, text, decode.Columns{c.path: c.column}, func(o *decode.Options) {
+		if _, err := compiled(t, text, decode.Columns{c.path: c.column}, func(o *decode.Options) {
 			o.EventTime, o.EventTimeUnit = c.path, decode.Micros
 		}); err == nil {
 			t.Errorf("%s: a unit in two places is no problem", c.path)

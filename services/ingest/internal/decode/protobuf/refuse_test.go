@@ -295,7 +295,7 @@ func manyFields(n int) string {
 	return b.String()
 }
 
-// Every field that cannot be a column is told, and what the contract wants of fields beside it.
+// Every field that cannot be a column is reported, and what the contract wants of fields beside it.
 func TestAllThatIsWrongWithAMessage(t *testing.T) {
 	m := parse(t, `syntax = "proto3"; package x; message M { M self = 1; int32 Same = 2; int32 same = 3; In in = 4; `+
 		`double d = 5; int32 n = 6; } message In { None none = 1; } message None {}

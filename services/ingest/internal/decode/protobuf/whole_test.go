@@ -36,7 +36,7 @@ func wholes() decode.Columns {
 // Lists and maps become one JSON column each, those of a message that contains itself too. One without elements is an
 // empty one, as it is in protobuf.
 func TestWholeListsAndMaps(t *testing.T) {
-	p, err := asking(t, lists, wholes(), nil)
+	p, err := compiled(t, lists, wholes(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func compareTexts(t *testing.T, row string, want map[string]string) {
 
 // Elements in several places, packed or not, are one list, and keys that come again one key: as protobuf reads them.
 func TestWholeListsInPieces(t *testing.T) {
-	p, err := asking(t, lists, wholes(), nil)
+	p, err := compiled(t, lists, wholes(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestWholeListsInPieces(t *testing.T) {
 
 // A JSON column of a list takes nothing from the heap.
 func TestWholeListsAllocateNothing(t *testing.T) {
-	p, err := asking(t, lists, wholes(), nil)
+	p, err := compiled(t, lists, wholes(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestWholeListsAllocateNothing(t *testing.T) {
 // A list of texts or messages stays a list of JSON values where a contract does not say that it is whole: so it was
 // before there were whole lists.
 func TestListsOfJSONStay(t *testing.T) {
-	p, err := asking(t, lists, decode.Columns{
+	p, err := compiled(t, lists, decode.Columns{
 		"texts": {Type: decode.JSON}, "parts": {Type: decode.JSON}, "by_name": {Skip: true},
 	}, nil)
 	if err != nil {
@@ -166,7 +166,7 @@ func TestListsOfJSONStay(t *testing.T) {
 	if want := `"parts":["{}","{}"]`; !strings.Contains(got, want) {
 		t.Errorf("%s, want %s", got, want)
 	}
-	_, err = asking(t, lists, decode.Columns{"id": {Type: decode.JSON, Whole: true}}, nil)
+	_, err = compiled(t, lists, decode.Columns{"id": {Type: decode.JSON, Whole: true}}, nil)
 	if err == nil || !strings.Contains(err.Error(), "payload.id: columns: whole: true is of lists") {
 		t.Error(err)
 	}

@@ -91,7 +91,7 @@ func (b *bench) connect(ctx context.Context, stream string) (*connection, error)
 	return &connection{bench: b, name: stream, stream: call, cancel: cancel}, nil
 }
 
-// send sends rows without waiting for the answer.
+// send sends rows without waiting for the response.
 func (c *connection) send(offset int64, rows [][]byte) error {
 	data := &storagepb.AppendRowsRequest_ProtoData{Rows: &storagepb.ProtoRows{SerializedRows: rows}}
 	r := &storagepb.AppendRowsRequest{
@@ -105,19 +105,19 @@ func (c *connection) send(offset int64, rows [][]byte) error {
 	return c.stream.Send(r)
 }
 
-// answer is what BigQuery said of one append.
+// outcome is what BigQuery said of one append.
 type outcome struct {
 	code    codes.Code
 	storage storagepb.StorageError_StorageErrorCode
 	text    string
-	// listed is how many rows are listed as bad; ended says that the answer ended the connection.
+	// listed is how many rows are listed as bad; ended says that the response ended the connection.
 	listed int
 	ended  bool
 }
 
 func (a outcome) ok() bool { return a.code == codes.OK }
 
-// away says that the answer is about the network or about load, and not about the append.
+// away says that the response is about the network or about load, and not about the append.
 func (a outcome) away() bool {
 	switch a.code {
 	case codes.Unavailable, codes.Aborted, codes.Canceled, codes.DeadlineExceeded, codes.Internal,
@@ -128,7 +128,7 @@ func (a outcome) away() bool {
 	}
 }
 
-// is reports whether the answer is the error assumed: by storage code where there is one, else by the gRPC code.
+// is reports whether the response is the error assumed: by storage code where there is one, else by the gRPC code.
 func (a outcome) is(code codes.Code, storage storagepb.StorageError_StorageErrorCode) bool {
 	return a.storage == storage || a.storage == storagepb.StorageError_STORAGE_ERROR_CODE_UNSPECIFIED && a.code == code
 }
@@ -155,7 +155,7 @@ func outcomeOf(st *status.Status) outcome {
 	return a
 }
 
-// receive awaits the next answer; that of a connection that ends is the connection's.
+// receive awaits the next response; that of a connection that ends is the connection's.
 func (c *connection) receive() outcome {
 	response, err := c.stream.Recv()
 	if err != nil {
@@ -174,9 +174,9 @@ func (c *connection) receive() outcome {
 	return a
 }
 
-// append sends rows and awaits the answer.
+// append sends rows and awaits the response.
 func (c *connection) append(offset int64, rows [][]byte) outcome {
-	// A send that fails has its reason in the answer.
+	// A send that fails has its reason in the response.
 	_ = c.send(offset, rows)
 	a := c.receive()
 	if a.ok() {

@@ -73,7 +73,7 @@ func (b *bench) finalizeInFlight(ctx context.Context) (string, error) {
 		for n < atMost && c.send(int64(n)*few, rows()) == nil {
 			n++
 		}
-		_ = c.stream.CloseSend() // the answers tell what became of it
+		_ = c.stream.CloseSend() // the responses tell what became of it
 		sent <- n
 	}()
 	counted := make(chan error, 1)
@@ -166,7 +166,7 @@ func (b *bench) refusal(
 		}
 		if code == codes.AlreadyExists && !strings.Contains(strings.ToLower(a.text),
 			fmt.Sprintf("expected offset %d", few)) {
-			return "", 0, differs("the answer does not name the expected offset %d: %s", few, a)
+			return "", 0, differs("the response does not name the expected offset %d: %s", few, a)
 		}
 		return a.String(), few, nil
 	})

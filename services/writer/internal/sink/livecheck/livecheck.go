@@ -140,7 +140,7 @@ func (b *bench) try(ctx context.Context, e experiment) (string, error) {
 
 // create makes the table. It deletes itself after a day, should we not live to do it.
 func (b *bench) create(ctx context.Context) error {
-	// The client tries again for as long as it may while nobody answers.
+	// The client tries again for as long as it may while nobody responds.
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	err := b.table.Create(ctx, &bigquery.TableMetadata{

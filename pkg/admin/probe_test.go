@@ -28,10 +28,10 @@ func TestAsk(t *testing.T) {
 	}()
 	_, port, _ := net.SplitHostPort(address)
 	for _, at := range []string{address, ":" + port, "0.0.0.0:" + port} {
-		if err := Ask(t.Context(), at, nil, IsLive); err != nil {
+		if err := Probe(t.Context(), at, nil, IsLive); err != nil {
 			t.Errorf("alive at %s: %v", at, err)
 		}
-		err := Ask(t.Context(), at, nil, IsReady)
+		err := Probe(t.Context(), at, nil, IsReady)
 		if err == nil || err.Error() != "not ready: topic orders is refused" {
 			t.Errorf("ready at %s: %v", at, err)
 		}
@@ -42,10 +42,10 @@ func TestAsk(t *testing.T) {
 	}
 	short, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := Ask(short, address, nil, IsLive); err == nil || !strings.Contains(err.Error(), "nobody answers") {
+	if err := Probe(short, address, nil, IsLive); err == nil || !strings.Contains(err.Error(), "nobody responds") {
 		t.Errorf("after its end: %v", err)
 	}
-	if err := Ask(t.Context(), "7081", nil, IsLive); err == nil || !strings.Contains(err.Error(), "admin.listen") {
+	if err := Probe(t.Context(), "7081", nil, IsLive); err == nil || !strings.Contains(err.Error(), "admin.listen") {
 		t.Errorf("without a port: %v", err)
 	}
 }

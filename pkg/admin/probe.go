@@ -11,19 +11,19 @@ import (
 	"strings"
 )
 
-// Question is what Ask asks a process.
-type Question string
+// Endpoint is what Probe requests of a process.
+type Endpoint string
 
-// The questions: whether the process can do its work, and whether it is there at all.
+// The endpoints: whether the process can do its work, and whether it is there at all.
 const (
-	IsReady Question = "/readyz"
-	IsLive  Question = "/healthz"
+	IsReady Endpoint = "/readyz"
+	IsLive  Endpoint = "/healthz"
 )
 
-// Ask asks the process that serves its admin port at this address on this machine, by TLS unless secure is nil. Nil is
-// yes; else the error is the process's reason, or that nobody answers. It is for the health commands of images that
-// have no shell.
-func Ask(ctx context.Context, listen string, secure *tls.Config, q Question) (err error) {
+// Probe requests an endpoint of the process that serves its admin port at this address on this machine, by TLS unless
+// secure is nil. Nil is yes; else the error is the process's reason, or that nobody responds. It is for the health
+// commands of images that have no shell.
+func Probe(ctx context.Context, listen string, secure *tls.Config, q Endpoint) (err error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("admin.listen: %w", err)
@@ -44,7 +44,7 @@ func Ask(ctx context.Context, listen string, secure *tls.Config, q Question) (er
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("nobody answers: %w", err)
+		return fmt.Errorf("nobody responds: %w", err)
 	}
 	defer func() { err = errors.Join(err, response.Body.Close()) }()
 	said, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
