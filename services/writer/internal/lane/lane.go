@@ -82,6 +82,7 @@ type lane struct {
 	launched int      // how many of them are not held
 	bytes    int64
 	free     []*batch
+	given    *traced // of a batch given up, where one has a trace
 
 	tables []table
 	// an exactly-once table is among them: its rows are counted, and the list of left-out offsets bears on that
@@ -194,7 +195,7 @@ func (l *lane) takeDrain(d drainage) error {
 		return status.Errorf(codes.Unavailable, "this writer is stopping (%s); open the lane at another one", d.reason)
 	}
 	l.enter(draining)
-	l.log.Info("lane drains", "reason", d.reason, "position", l.position, "window", len(l.window))
+	l.traced().logger(l.log).Info("lane drains", "reason", d.reason, "position", l.position, "window", len(l.window))
 	m := &lanev1.Drain{Reason: d.reason}
 	if !d.by.IsZero() {
 		m.Within = durationpb.New(max(0, time.Until(d.by)))
