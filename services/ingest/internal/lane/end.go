@@ -2,11 +2,22 @@ package lane
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
 )
+
+// leaveClaim drains the call of a claim that has ended.
+func (c *call) leaveClaim(claim context.Context) {
+	if errors.Is(context.Cause(claim), ErrFenced) {
+		c.lane.board.fence()
+		c.drain("another member owns the partition")
+		return
+	}
+	c.drain("the claim ends")
+}
 
 // drain stops reading and batching; what is in the window is still to be settled. What is not in the window is read
 // again later.
@@ -23,12 +34,13 @@ func (c *call) drain(reason string) {
 		c.newRecords = nil
 		c.source.close()
 	}
+	log := c.log()
 	c.dropRecords()
 	c.abandonHeld()
 	c.deadline = time.Now().Add(c.lane.Config.DrainTimeout)
 	c.drainBy = time.After(c.lane.Config.DrainTimeout)
 	c.lane.board.enter(Draining)
-	c.lane.Log.Info("lane draining", "reason", reason, "window", c.window.count)
+	log.Info("lane draining", "reason", reason, "window", c.window.count)
 }
 
 // abandonHeld gives up the batch that waits for dead letters. Whoever reads its records next produces them again.
@@ -82,6 +94,7 @@ func (c *call) release() {
 		}
 	}
 	c.source.close()
+	c.lane.given = c.traced()
 	c.dropRecords()
 	for c.window.count > 0 {
 		c.let(c.window.pop())

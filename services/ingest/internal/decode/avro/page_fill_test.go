@@ -87,7 +87,7 @@ func list(out *bytes.Buffer, table []string) {
 		var rest []string
 		all := cells(row)
 		for i, c := range all[1:] {
-			if c != "" && head[i+1] != "" {
+			if i > 0 && c != "" && head[i+1] != "" {
 				c = head[i+1] + ": " + c
 			}
 			if c != "" {
