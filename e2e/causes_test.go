@@ -274,18 +274,24 @@ func TestCauseOfKafkaAway(t *testing.T) {
 	s.play(scene{cause: "idle"})
 }
 
-// The registry is away when records name a schema that is new.
-func TestCauseOfRegistryAway(t *testing.T) {
-	t.Parallel()
-	w := prepared(t, stack.Config{Contracts: strings.Replace(parcels, "    evolution: additive\n",
-		"    freshness: {goal: 1s, stale: 2s}\n", 1)})
+// parcelled is a world that has taken parcels of one version, by these contracts.
+func parcelled(t *testing.T, contracts string) (*world, *parcelLoad, *seen) {
+	t.Helper()
+	w := prepared(t, stack.Config{Contracts: contracts})
 	w.upSandbox()
 	p := &parcelLoad{world: w, versions: map[uint64]int{}}
 	p.sender(1, 100)()
 	w.upServices()
 	w.sent[events.ParcelTopic] = int64(p.next)
 	w.settled()
-	s := see(w, events.ParcelTopic)
+	return w, p, see(w, events.ParcelTopic)
+}
+
+// The registry is away when records name a schema that is new.
+func TestCauseOfRegistryAway(t *testing.T) {
+	t.Parallel()
+	w, p, s := parcelled(t, strings.Replace(parcels, "    evolution: additive\n",
+		"    freshness: {goal: 1s, stale: 2s}\n", 1))
 	s.play(scene{
 		cause: "registry", says: "the schema registry, since", lift: s.lift(stack.Registry),
 		provoke: func() {
@@ -307,14 +313,7 @@ func TestCauseOfRegistryAway(t *testing.T) {
 // BigQuery takes its time to know a column that the contract has gained.
 func TestCauseOfSchemaNotKnownYet(t *testing.T) {
 	t.Parallel()
-	w := prepared(t, stack.Config{Contracts: parcels + "    freshness: {goal: 1s, stale: 2s}\n"})
-	w.upSandbox()
-	p := &parcelLoad{world: w, versions: map[uint64]int{}}
-	p.sender(1, 100)()
-	w.upServices()
-	w.sent[events.ParcelTopic] = int64(p.next)
-	w.settled()
-	s := see(w, events.ParcelTopic)
+	w, p, s := parcelled(t, parcels+"    freshness: {goal: 1s, stale: 2s}\n")
 	s.play(scene{
 		cause: "schema", says: "BigQuery does not know a column yet, since",
 		provoke: func() {

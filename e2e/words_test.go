@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -47,17 +46,23 @@ func TestDesignNamesAreTheFieldsWords(t *testing.T) {
 	}
 }
 
+// pages are those of docs, and the README.
+func pages(t *testing.T) []string {
+	t.Helper()
+	found := []string{filepath.Join("..", "README.md")}
+	for _, folder := range []string{"docs", filepath.Join("docs", "adr")} {
+		names, err := filepath.Glob(filepath.Join("..", folder, "*.md"))
+		if err != nil || len(names) < 20 {
+			t.Fatalf("%d pages in %s, %v: this test looks in the wrong place", len(names), folder, err)
+		}
+		found = append(found, names...)
+	}
+	return found
+}
+
 // The pages fit a terminal: no line of prose, and no row of a table, is wider than 120 columns.
 func TestDesignPagesFitATerminal(t *testing.T) {
-	pages, err := filepath.Glob(filepath.Join("..", "docs", "*.md"))
-	if err != nil || len(pages) < 20 {
-		t.Fatalf("%d pages, %v: this test looks in the wrong place", len(pages), err)
-	}
-	records, err := filepath.Glob(filepath.Join("..", "docs", "adr", "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range slices.Concat(pages, records, []string{filepath.Join("..", "README.md")}) {
+	for _, name := range pages(t) {
 		page, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -74,5 +79,32 @@ func TestDesignPagesFitATerminal(t *testing.T) {
 				t.Errorf("%s:%d: %d columns: %s", name, number, utf8.RuneCountInString(line), line)
 			}
 		}
+	}
+}
+
+// Every test that a page names is there.
+func TestDesignPagesNameTestsThatThereAre(t *testing.T) {
+	there := map[string]bool{}
+	isTest := func(path string) bool { return strings.HasSuffix(path, "_test.go") }
+	for _, file := range parsed(t, "..", isTest, "pkg", "sandbox", "services", "e2e", "tools") {
+		for _, name := range functions(file) {
+			there[name] = true
+		}
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9]*)")
+	found := 0
+	for _, name := range pages(t) {
+		page, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllStringSubmatch(string(page), -1) {
+			if found++; !there[m[1]] {
+				t.Errorf("%s names %s: there is no such test", name, m[1])
+			}
+		}
+	}
+	if found < 200 {
+		t.Errorf("the pages name %d tests: this test looks in the wrong place", found)
 	}
 }

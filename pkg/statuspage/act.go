@@ -1,7 +1,6 @@
 package statuspage
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -156,23 +155,9 @@ func (a *actPage) show(w http.ResponseWriter, r *http.Request, code int, s *show
 	a.write(w, r, code, s.Deed.Title, "act", s)
 }
 
-// write writes a page, which does not follow what happens.
+// write writes a page with a form.
 func (a *actPage) write(w http.ResponseWriter, r *http.Request, code int, title, name string, data any) {
-	var main, out bytes.Buffer
-	err := a.templates.ExecuteTemplate(&main, name, data)
-	if err == nil {
-		err = a.templates.ExecuteTemplate(&out, "layout", map[string]any{
-			"Title": title, "Main": template.HTML(main.String()), //nolint:gosec // made by a template
-			"Path": r.URL.Path, "Version": assets, "Live": "",
-		})
-	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
 	secure(w)
 	w.Header().Set("Referrer-Policy", "same-origin") // without one, browsers do not say where a form comes from
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(code)
-	w.Write(out.Bytes()) //nolint:errcheck // The reader went away.
+	writeStill(w, r, a.templates, code, title, name, data)
 }

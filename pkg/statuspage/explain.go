@@ -1,7 +1,6 @@
 package statuspage
 
 import (
-	"bytes"
 	"html/template"
 	"net/http"
 	"strconv"
@@ -54,24 +53,9 @@ func (e *explainPage) serve(w http.ResponseWriter, r *http.Request) {
 	e.show(w, r, code, "One record", "explain", out)
 }
 
-// show writes a page, which does not follow what happens.
 func (e *explainPage) show(w http.ResponseWriter, r *http.Request, code int, title, name string, data any) {
-	var main, all bytes.Buffer
-	err := e.templates.ExecuteTemplate(&main, name, data)
-	if err == nil {
-		err = e.templates.ExecuteTemplate(&all, "layout", map[string]any{
-			"Title": title, "Main": template.HTML(main.String()), //nolint:gosec // made by a template
-			"Path": r.URL.Path, "Version": assets, "Live": "",
-		})
-	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
 	secure(w)
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(code)
-	w.Write(all.Bytes()) //nolint:errcheck // The reader went away.
+	writeStill(w, r, e.templates, code, title, name, data)
 }
 
 // placeOf reads topic/partition/offset; names of topics have no slash.

@@ -173,15 +173,34 @@ func (p *page) serve(w http.ResponseWriter, r *http.Request) {
 		code = codeOf(err)
 		title, main = "Nothing to see", p.fault(err)
 	}
+	secure(w)
+	write(w, r, p.templates, code, title, "/live?page="+url.QueryEscape(r.URL.RequestURI()), main)
+}
+
+// writeStill writes the page of a template that does not follow what happens.
+func writeStill(
+	w http.ResponseWriter, r *http.Request, templates *template.Template, code int, title, name string, data any,
+) {
+	var main bytes.Buffer
+	if err := templates.ExecuteTemplate(&main, name, data); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	write(w, r, templates, code, title, "", main.Bytes())
+}
+
+// write writes a page around what is in it; live is where it follows what happens, if it does.
+func write(
+	w http.ResponseWriter, r *http.Request, templates *template.Template, code int, title, live string, main []byte,
+) {
 	var out bytes.Buffer
-	if err := p.templates.ExecuteTemplate(&out, "layout", map[string]any{
+	if err := templates.ExecuteTemplate(&out, "layout", map[string]any{
 		"Title": title, "Main": template.HTML(main), //nolint:gosec // made by a template
-		"Path": r.URL.Path, "Version": assets, "Live": "/live?page=" + url.QueryEscape(r.URL.RequestURI()),
+		"Path": r.URL.Path, "Version": assets, "Live": live,
 	}); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	secure(w)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
 	w.Write(out.Bytes()) //nolint:errcheck // The reader went away.

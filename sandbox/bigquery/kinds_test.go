@@ -6,11 +6,32 @@ import (
 	"testing"
 
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	emulator "github.com/waybill-data/waybill/sandbox/bigquery"
 )
+
+// A view is a query with a name, made by SQL or by REST. It is read as a table is, also by another view, and names in it
+// mean what they meant where it was made.
+func TestViews(t *testing.T) {
+	b := start(t, emulator.Config{})
+	b.cells("CREATE VIEW one AS SELECT 5 AS n", "[]")
+	b.ok(rest{
+		method: "POST", path: v2 + "/datasets/waybill/tables",
+		body: `{"tableReference": {"tableId": "two"}, "view": {"query": "SELECT n + 1 AS m FROM waybill.one",
+			"useLegacySql": false}}`,
+	})
+	for _, sql := range []string{
+		"SELECT m FROM two", "SELECT b.m FROM one AS a JOIN two AS b ON a.n + 1 = b.m",
+		"WITH one AS (SELECT 7 AS n) SELECT m FROM two",
+	} {
+		if got := b.cells(sql, "[]"); !cmp.Equal(got, any(list(list("6")))) {
+			t.Errorf("%s: %v", sql, got)
+		}
+	}
+}
 
 // Views, materialized views and external tables take no rows, however they are written to, and say what they are.
 func TestViewsTakeNoRows(t *testing.T) {

@@ -12,9 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
@@ -36,16 +34,11 @@ func newRowPrinter(route *lanev1.Route) (*rowPrinter, error) {
 			return nil, err
 		}
 	}
-	d = proto.CloneOf(d)
-	lanewire.AsProto2(d)
-	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"),
-		MessageType: []*descriptorpb.DescriptorProto{d},
-	}, nil)
+	message, err := lanewire.Message(d)
 	if err != nil {
 		return nil, fmt.Errorf("the row's descriptor: %w", err)
 	}
-	return &rowPrinter{file.Messages().Get(0)}, nil
+	return &rowPrinter{message}, nil
 }
 
 // print turns one entry of `repeated rows = 1` into JSON.

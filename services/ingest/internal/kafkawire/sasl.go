@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/xdg-go/scram"
 )
 
 // SASL is how to authenticate at brokers.
@@ -16,16 +17,8 @@ type SASL struct {
 	Mechanism, User, Password string
 	// Token is the access token to show, for OAUTHBEARER; nil for others.
 	Token func(context.Context) (string, error)
-	// SCRAM begins a conversation; nil for PLAIN.
-	SCRAM func() SCRAM
-}
-
-// SCRAM is the client's side of one conversation (RFC 5802).
-type SCRAM interface {
-	Begin(user, password, authorization string) error
-	// Step is what to respond to a challenge of the server; the first one is empty.
-	Step(challenge string) (string, error)
-	Done() bool
+	// SCRAM begins the client's side of a conversation (RFC 5802); nil for PLAIN.
+	SCRAM func() (*scram.ClientConversation, error)
 }
 
 // AuthError is a broker's refusal of our credentials or of the mechanism.
@@ -70,8 +63,8 @@ func (c *Conn) authenticate(ctx context.Context) error {
 		_, err := c.step(ctx, "\x00"+s.User+"\x00"+s.Password) // RFC 4616
 		return err
 	}
-	conversation := s.SCRAM()
-	if err := conversation.Begin(s.User, s.Password, ""); err != nil {
+	conversation, err := s.SCRAM()
+	if err != nil {
 		return fmt.Errorf("begin SASL %s: %w", s.Mechanism, err)
 	}
 	challenge := ""

@@ -9,6 +9,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/xdg-go/scram"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -23,7 +24,11 @@ func newDialer(k *Kafka, c *sarama.Config) *kafkawire.Dialer {
 	if s := &c.Net.SASL; s.Enable {
 		d.SASL = &kafkawire.SASL{Mechanism: string(s.Mechanism), User: s.User, Password: s.Password}
 		if begin := s.SCRAMClientGeneratorFunc; begin != nil {
-			d.SASL.SCRAM = func() kafkawire.SCRAM { return begin() }
+			d.SASL.SCRAM = func() (*scram.ClientConversation, error) {
+				c := begin().(*scramClient)
+				err := c.Begin(s.User, s.Password, "")
+				return c.conversation, err
+			}
 		}
 		if t, ok := s.TokenProvider.(*tokens); ok {
 			d.SASL.Token = t.text

@@ -24,9 +24,9 @@ func TestTraceOfABatch(t *testing.T) {
 		trace string
 		want  string
 	}{
-		"settled":      {&odd{}, tracedSpan, ""},
-		"given up":     {&odd{append: func(uint64, int, func(Result)) {}}, tracedSpan, errUnsettled.Error()},
-		"not traced":   {&odd{}, "", "none"},
+		"settled":          {&odd{}, tracedSpan, ""},
+		"given up":         {&odd{append: func(uint64, int, func(Result)) {}}, tracedSpan, errUnsettled.Error()},
+		"not traced":       {&odd{}, "", "none"},
 		"reported no span": {&odd{}, "whatever", "none"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"cloud.google.com/go/bigquery"
 	"cloud.google.com/go/bigquery/storage/managedwriter/adapt"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 
@@ -28,17 +27,10 @@ func newRowType(d *descriptorpb.DescriptorProto) (*rowType, error) {
 	if err := checkSize(d); err != nil {
 		return nil, err
 	}
-	d = proto.Clone(d).(*descriptorpb.DescriptorProto)
-	lanewire.AsProto2(d)
-	// A nameless package and a file of its own make names in the descriptor mean what is inside it, and nothing else.
-	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"),
-		MessageType: []*descriptorpb.DescriptorProto{d},
-	}, nil)
+	message, err := lanewire.Message(d)
 	if err != nil {
 		return nil, fmt.Errorf("row descriptor: %w", err)
 	}
-	message := file.Messages().Get(0)
 	if err := checkColumns(message); err != nil {
 		return nil, err
 	}
