@@ -173,8 +173,8 @@ func TestDefaultsOfStorageWrite(t *testing.T) {
 			t.Errorf("%v: %v", wrong, err)
 		}
 	}
-	if marks := b.cells("SELECT COUNT(DISTINCT mark) = COUNT(mark), COUNT(mark) > 3 FROM orders", "[]"); !cmp.Equal(marks,
-		any(list(list("true", "true")))) {
+	marks := b.cells("SELECT COUNT(DISTINCT mark) = COUNT(mark), COUNT(mark) > 3 FROM orders", "[]")
+	if !cmp.Equal(marks, any(list(list("true", "true")))) {
 		t.Errorf("GENERATE_UUID: %v", marks)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	emulator "github.com/waybill-data/waybill/sandbox/bigquery"
 )
 
-// A view is a query with a name, made by SQL or by REST. It is read as a table is, also by another view, and names in it
-// mean what they meant where it was made.
+// A view is a query with a name, made by SQL or by REST. It is read as a table is, also by another view, and names in
+// it mean what they meant where it was made.
 func TestViews(t *testing.T) {
 	b := start(t, emulator.Config{})
 	b.cells("CREATE VIEW one AS SELECT 5 AS n", "[]")

@@ -155,7 +155,8 @@ func TestResumableUploads(t *testing.T) {
 	if status != 200 || header.Get("X-Http-Status-Code-Override") != "308" {
 		t.Errorf("Go's client gets %d %v", status, header)
 	}
-	if diff := cmp.Diff(any(list(list("1"), list("2"))), b.cells("SELECT id FROM pieces ORDER BY id", "[]")); diff != "" {
+	got := b.cells("SELECT id FROM pieces ORDER BY id", "[]")
+	if diff := cmp.Diff(any(list(list("1"), list("2"))), got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -165,7 +165,7 @@ func TestRegistryPage(t *testing.T) {
 	}
 	_, list, _ := strings.Cut(string(page), "\n## Two ways to read another schema\n\n")
 	list, _, _ = strings.Cut(list, "\n\n")
-	for _, line := range strings.Split(strings.ReplaceAll(list, "\n  ", " "), "\n") {
+	for line := range strings.SplitSeq(strings.ReplaceAll(list, "\n  ", " "), "\n") {
 		known := false
 		for begin := range lines {
 			known = known || strings.HasPrefix(line, "- **"+begin)
