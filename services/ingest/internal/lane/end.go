@@ -2,11 +2,22 @@ package lane
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
 )
+
+// leaveClaim drains the call of a claim that has ended.
+func (c *call) leaveClaim(claim context.Context) {
+	if errors.Is(context.Cause(claim), ErrFenced) {
+		c.lane.board.fence()
+		c.drain("another member owns the partition")
+		return
+	}
+	c.drain("the claim ends")
+}
 
 // drain stops reading and batching; what is in the window is still to be settled. What is not in the window is read
 // again later.

@@ -18,7 +18,7 @@ func (c *call) run(stop context.Context) error {
 		}
 		if stopped != nil && stop.Err() != nil {
 			stopped = nil
-			c.drain("the claim ends")
+			c.leaveClaim(stop)
 			continue
 		}
 		c.does(c.awaits())

@@ -98,6 +98,8 @@ type board struct {
 	// refused: the lane was, and has not opened since. broken is since when it has not been open, zero while it is.
 	refused bool
 	broken  time.Time
+	// fenced: another member owns the partition. The lane settles what it has sent, and ends.
+	fenced bool
 	// time accounts for the lane's time from begin on; call is what the call does.
 	time *causes.Tracker
 	call causes.Cause
@@ -126,6 +128,8 @@ func (b *board) enter(s State) {
 		b.refused, b.broken = false, time.Time{}
 	case Refused:
 		b.refused = true
+	case Fenced:
+		b.fenced = true
 	}
 	if s != Paused {
 		b.status.Paused = ""

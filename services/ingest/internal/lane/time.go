@@ -23,14 +23,15 @@ func (b *board) account(now time.Time) {
 
 // cause is what the lane's time goes to: what it is at, then what it waits for, then what its call does. mu is held.
 func (b *board) cause() causes.Cause {
+	if b.fenced {
+		return causes.Fenced
+	}
 	switch b.status.State {
 	case Open, Draining:
 	case Refused:
 		return causes.Refused
 	case Paused:
 		return causes.Paused
-	case Fenced:
-		return causes.Fenced
 	default:
 		if b.waits[forCommit].what != "" {
 			return causes.Barrier
@@ -58,6 +59,15 @@ func (b *board) cause() causes.Cause {
 		}
 	}
 	return b.call
+}
+
+// fence notes that another member owns the partition: whatever the lane still does, and after it nothing follows, its
+// time goes to that.
+func (b *board) fence() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fenced = true
+	b.account(time.Now())
 }
 
 // does notes what the owner of the call does or waits for.

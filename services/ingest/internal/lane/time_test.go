@@ -39,8 +39,6 @@ func TestTimeOfALane(t *testing.T) {
 		p.lane.board.waitsFor(forSchema, "", time.Time{})
 		p.lane.board.enter(Refused)
 		time.Sleep(2 * time.Second)
-		p.lane.board.enter(Fenced)
-		time.Sleep(time.Second)
 		p.lane.board.enter(Open)
 		spent := time.Since(began)
 
@@ -54,7 +52,7 @@ func TestTimeOfALane(t *testing.T) {
 		}
 		for cause, want := range map[causes.Cause]time.Duration{
 			causes.Letters: 20 * time.Second, causes.Quota: 5 * time.Second, causes.Schema: 4 * time.Second,
-			causes.Registry: 3 * time.Second, causes.Refused: 2 * time.Second, causes.Fenced: time.Second,
+			causes.Registry: 3 * time.Second, causes.Refused: 2 * time.Second,
 		} {
 			if got[cause].Round(time.Second) != want {
 				t.Errorf("%v: %v, want %v", cause, got[cause], want)
@@ -69,6 +67,39 @@ func TestTimeOfALane(t *testing.T) {
 		after := p.lane.Metrics.times(time.Now())[p.lane.Partition.Topic()]
 		if after[causes.Letters] != got[causes.Letters] {
 			t.Errorf("after its end: %v, was %v", after, got)
+		}
+	})
+}
+
+// From the moment at which another member owns the partition a lane's time goes to that, while it settles what it has
+// sent, whatever that waits for.
+func TestTimeOfAFencedLane(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		p := w.start(nil)
+		w.produceRows("a", 2)
+		w.settle()
+		w.model.mu.Lock()
+		w.model.latency = 10 * time.Second
+		w.model.mu.Unlock()
+		w.produceRows("a", 2)
+		time.Sleep(time.Second)
+		if s := p.lane.Status(); s.WindowBatches != 1 || s.Cause == "fenced" {
+			t.Errorf("before it is fenced: %+v", s)
+		}
+		w.log.join(func(string) bool { return true })
+		time.Sleep(2 * time.Second)
+		p.lane.board.waitsFor(forBigQuery, "quota", time.Time{})
+		time.Sleep(2 * time.Second)
+		if s := p.lane.Status(); s.State != Draining || s.Cause != "fenced" {
+			t.Errorf("while it settles what it has sent: %+v", s)
+		}
+		<-p.done
+		got := p.lane.Metrics.times(time.Now())[p.lane.Partition.Topic()]
+		if spent := got[causes.Fenced].Round(time.Second); spent < 7*time.Second || spent > 9*time.Second {
+			t.Errorf("fenced for %v, want the 8 s or so until its batch is settled: %v", spent, got)
+		}
+		if got[causes.Quota] != 0 {
+			t.Errorf("%v", got)
 		}
 	})
 }

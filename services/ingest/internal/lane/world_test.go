@@ -218,13 +218,13 @@ func (w *world) start(adjust func(*process)) *process {
 	if adjust != nil {
 		adjust(p)
 	}
-	ctx, cancel := context.WithCancel(w.t.Context())
-	p.stop = cancel
+	ctx, cancel := context.WithCancelCause(w.t.Context())
+	p.stop = func() { cancel(nil) }
 	var wait sync.WaitGroup
 	wait.Go(func() { p.lane.Run(ctx) })
 	ticks, noTicks := context.WithCancel(context.Background())
 	ticker := make(chan struct{})
-	go func() { defer close(ticker); p.member.commitTicks(ticks, cancel) }()
+	go func() { defer close(ticker); p.member.commitTicks(ticks, func() { cancel(ErrFenced) }) }()
 	go func() {
 		wait.Wait()
 		noTicks()

@@ -164,7 +164,9 @@ func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.Consume
 	}
 	if gs.Context().Err() == nil && fenced {
 		// The coordinator does not know us; the heartbeat is about to learn the same. If it does not, only joining
-		// again helps, and returning asks for that.
+		// again helps, and returning asks for that. Until then the claim has no lane.
+		m.source.fenced.Add(1)
+		defer m.source.fenced.Add(-1)
 		select {
 		case <-gs.Context().Done():
 		case <-time.After(m.source.fenceGrace):

@@ -67,9 +67,10 @@ type Source struct {
 	// foreign are the members of the group that were last found to be other programs, as text.
 	foreign atomic.Pointer[string]
 	// refused are the topics that may not be read, with why. unserved counts the claims whose lanes have ended before
-	// them.
+	// them, fenced those that the coordinator has ended while the session goes on.
 	refused  atomic.Pointer[map[string]error]
 	unserved atomic.Int64
+	fenced   atomic.Int64
 }
 
 // New returns a source that has not yet done anything. reg may be nil.
@@ -99,6 +100,10 @@ func (s *Source) Ready() error {
 		if n := s.unserved.Load(); n > 0 {
 			errs = append(errs, fmt.Errorf("%d partitions of this member have no lane: "+
 				"theirs ended by a fault, which the log has; restart this ingest", n))
+		}
+		if n := s.fenced.Load(); n > 0 {
+			errs = append(errs, fmt.Errorf("%d partitions of this member have no lane: another member owns them, "+
+				"says the group's coordinator; this ingest joins the group again within %v", n, s.fenceGrace))
 		}
 	} else if why := s.state.Load(); why != nil && *why != "" {
 		errs = append(errs, errors.New(*why))

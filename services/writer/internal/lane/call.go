@@ -175,6 +175,7 @@ func (l *lane) release() {
 		l.service.Budget.leave(l.place)
 		l.last(l.request.Free)
 	}
+	l.last(l.speaks)
 	if l.carried != nil {
 		l.last(l.carried)
 	}

@@ -71,6 +71,7 @@ type lane struct {
 	place      *place          // not nil while request waits to be let in
 	charged    int64           // what the budget has for this lane
 	shares     bool            // the limit of Service.Received is higher for it
+	silent     func()          // not nil while it is said to await its Open
 	carried    func()          // not nil while its connection is said to carry it
 	first      *time.Timer     // ends the wait for Open
 	rest       *time.Timer
