@@ -23,6 +23,8 @@ GO_VERSION := $(shell go env GOVERSION)
 # Goroutines begin with 2 KiB of stack, and not with what the average one uses: those of idle lanes need no more, and a
 # stack of 4 does not shrink to 2. See docs/adr/0020.
 LDFLAGS := -s -w -X github.com/waybill-data/waybill/pkg/version.number=$(VERSION) -X main.version=$(VERSION) -X runtime.godebugDefault=adaptivestackstart=0
+# Where the services spend their time, for the compiler: `make profile` makes it anew. See docs/adr/0038.
+PROFILE := services/services.pgo
 PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos ./e2e/cmd/examples ./e2e/cmd/fleet ./e2e/cmd/hostile ./e2e/cmd/containers ./e2e/cmd/upgrade ./e2e/cmd/scrape
 # The workspace, one pattern a module: golangci-lint knows no `work`.
 MODULES = $(shell go list -m -f '{{.Dir}}')
@@ -37,7 +39,7 @@ help: ## Print the targets
 .PHONY: build
 build: ## Build all programs into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS)
+	CGO_ENABLED=0 go build -trimpath -pgo=$(PROFILE) -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS)
 
 .PHONY: run
 run: build ## The main job on the sandbox: produce, kill the writer once, verify. EVENTS=20000 RATE=0 KEEP=1 LANES=1
@@ -46,6 +48,10 @@ run: build ## The main job on the sandbox: produce, kill the writer once, verify
 .PHONY: bench
 bench: build ## What a million rows cost, beside the floor; bench.json. WORKLOAD= LANES= CODEC= TLS= LATENCY= RUNS= ROWS= LOADS= MATRIX=full
 	@bin/bench run $(foreach flag,WORKLOAD LANES CODEC TLS LATENCY RUNS ROWS LOADS MATRIX,$(if $($(flag)),--$(call lower,$(flag))=$($(flag))))
+
+.PHONY: profile
+profile: build ## Where the services spend their time, for the next build's compiler, from every workload; some five minutes
+	@bin/bench run --no-floor --live=0 --lanes=8 --runs=5 --out=bench.json --profile=$(PROFILE)
 
 DURATION ?= 5m
 SEED ?=

@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -104,8 +107,13 @@ func TestTraces(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.sent["traced"] = records
+	// No text: its record is a dead letter, and ingest's log names its trace.
+	if err := client.ProduceSync(w.ctx, &kgo.Record{Topic: "traced", Value: []byte{0xff}}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	w.sent["traced"] = records + 1
 	w.settled()
+	w.until("the log names the trace of a dead letter", func() error { return logNamesTrace(w, r, records) })
 	w.until("a trace has spans of both services", func() error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -130,13 +138,34 @@ func TestTraces(t *testing.T) {
 		for _, a := range top.GetAttributes() {
 			if a.GetKey() == "messaging.kafka.offset" {
 				offset := a.GetValue().GetIntValue()
-				if offset < 0 || offset >= records || offsets[offset] {
+				if offset < 0 || offset > records || offsets[offset] {
 					t.Errorf("offset %d is traced, or traced again", offset)
 				}
 				offsets[offset] = true
 			}
 		}
 	}
+}
+
+// logNamesTrace looks for ingest's line about the dead letter of an offset, and for the span that it names.
+func logNamesTrace(w *world, r *traceReceiver, offset int64) error {
+	b, err := os.ReadFile(w.Ingests[0].Log)
+	if err != nil {
+		return err
+	}
+	line := `a traced record is a dead letter now" topic=traced partition=0 trace_id=(\w{32}) span_id=(\w{16}) offset=`
+	m := regexp.MustCompile(line + strconv.FormatInt(offset, 10) + " ").FindSubmatch(b)
+	if m == nil {
+		return errors.New("no such line")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	span := r.traces[string(m[1])]["waybill-ingest record"]
+	if hex.EncodeToString(span.GetSpanId()) != string(m[2]) ||
+		span.GetStatus().GetCode() != tracev1.Status_STATUS_CODE_ERROR {
+		return fmt.Errorf("the trace is %v", span)
+	}
+	return nil
 }
 
 // whole reports whether a trace has all its spans, as they belong below each other.

@@ -13,6 +13,8 @@ import (
 	"os"
 	"runtime"
 	"time"
+
+	"github.com/google/pprof/profile"
 )
 
 // Bench is one measurement.
@@ -30,10 +32,14 @@ type Bench struct {
 	Floor bool
 	// Bin is the folder of the binaries sandbox, writer and ingest, Root that of the source, for the floor.
 	Bin, Root string
+	// Profile is a file for the profiles of both services' processor time while they move full topics, those of all runs
+	// as one; empty for none.
+	Profile string
 	// Progress receives what is going on.
 	Progress io.Writer
 
-	began time.Time
+	began    time.Time
+	profiles []*profile.Profile
 
 	starts   map[startKey]Services
 	floorDir string
@@ -77,7 +83,7 @@ func (b *Bench) Run(ctx context.Context) (Report, error) {
 	for _, r := range runs {
 		report.Workloads = append(report.Workloads, median(r))
 	}
-	return report, nil
+	return report, b.writeProfile()
 }
 
 func thisMachine() Machine {
@@ -103,7 +109,7 @@ func (b *Bench) once(ctx context.Context, v Variant) (Result, error) {
 		rows = w.workload.Rows
 	}
 	b.say("  a full topic: %d rows", rows)
-	d, err := w.drain(ctx, rows, start)
+	d, err := w.drain(ctx, rows, start, b.profile)
 	if err != nil {
 		return r, err
 	}

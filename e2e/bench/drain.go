@@ -53,8 +53,10 @@ func (b *Bench) startCost(ctx context.Context, v Variant) (Services, error) {
 }
 
 // drain fills the topic, starts the services, and waits until every row is settled. The emulator counts rows and keeps
-// none.
-func (w *world) drain(ctx context.Context, rows int64, start Services) (d drained, err error) {
+// none. profile begins when the services do, and what it returns ends it.
+func (w *world) drain(
+	ctx context.Context, rows int64, start Services, profile func(context.Context, *world) (wait func() error),
+) (d drained, err error) {
 	d.rows = rows
 	if d.bytes, err = w.produce(ctx, rows, 0); err != nil {
 		return d, err
@@ -62,6 +64,7 @@ func (w *world) drain(ctx context.Context, rows int64, start Services) (d draine
 	if err := w.stack.UpServices(ctx); err != nil {
 		return d, err
 	}
+	wait := profile(ctx, w)
 	// The clock starts when the first rows are seen and counts those after them: how fast the services start is another
 	// matter.
 	first, began, err := w.firstRows(ctx, rows)
@@ -78,7 +81,7 @@ func (w *world) drain(ctx context.Context, rows int64, start Services) (d draine
 	d.cpu = r.cpu().minus(start).atLeastZero()
 	d.allocated = r.allocated()
 	d.out = r.ingest.Sum("waybill_ingest_row_bytes_total")
-	return d, nil
+	return d, wait()
 }
 
 // firstRows waits until the emulator has taken all rows, and returns how many came first, and when.

@@ -50,7 +50,11 @@ const blockBytes = 1 << 20
 // buildFloors builds the programs into a folder. It needs the source and the go command.
 func (b *Bench) buildFloors(ctx context.Context, dir string) error {
 	for _, f := range floors {
-		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", filepath.Join(dir, f.name), f.pkg)
+		profile, err := filepath.Abs(filepath.Join(b.Root, "services", "services.pgo")) // theirs too
+		if err != nil {
+			return err
+		}
+		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-pgo="+profile, "-o", filepath.Join(dir, f.name), f.pkg)
 		cmd.Dir = filepath.Join(b.Root, f.module)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {

@@ -24,7 +24,8 @@ type attack struct {
 }
 
 var attacks = []attack{
-	{"1,000 silent calls on one connection", silentCalls},
+	{"10,000 silent calls on one connection", silentCalls},
+	{"10,000 silent calls on ten connections", silentCallsOfTen},
 	{"300 connections that say nothing", silentConnections},
 	{"100 connections, a byte of the preface a second", slowPreface},
 	{"30 first messages of 32 MiB that never end", endlessMessages},
@@ -39,6 +40,7 @@ var attacks = []attack{
 	{"Diff of 1,000 routes, five at a time", largeDiffs},
 	{"garbage, HTTP/1 and TLS to a port without", garbage},
 	{"lying rows, sequences and barriers", lies},
+	{"3,000 connections that greet and say nothing", greetings},
 }
 
 // each runs n clients at once and waits for them.
@@ -102,10 +104,28 @@ func opening(topic string, partition int, routes ...*lanev1.Route) *lanev1.LaneR
 	}}}
 }
 
-func silentCalls(ctx context.Context, address string) {
+// silent makes so many calls on one connection that send nothing.
+func silent(ctx context.Context, address string, calls int) {
 	c := dial(address)
 	defer c.Close()
-	each(1000, func(int) { again(ctx, func() { call(ctx, c) }) })
+	each(calls, func(int) { again(ctx, func() { call(ctx, c) }) })
+}
+
+func silentCalls(ctx context.Context, address string) { silent(ctx, address, 10_000) }
+
+func silentCallsOfTen(ctx context.Context, address string) {
+	each(10, func(int) { silent(ctx, address, 1000) })
+}
+
+// greetings are connections as gRPC makes them, without a call. Those that the writer does not accept wait for it.
+func greetings(ctx context.Context, address string) {
+	each(3000, func(int) {
+		again(ctx, func() {
+			if r, err := dialRaw(ctx, address); err == nil {
+				r.over()
+			}
+		})
+	})
 }
 
 func silentConnections(ctx context.Context, address string) {

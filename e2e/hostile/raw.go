@@ -160,6 +160,15 @@ func (r *raw) ended(id uint32) {
 	}
 }
 
+// over waits until the connection has ended.
+func (r *raw) over() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !r.gone {
+		r.more.Wait()
+	}
+}
+
 // reset takes a call back.
 func (r *raw) reset(id uint32) error {
 	r.mu.Lock()

@@ -53,17 +53,24 @@ func items(text string) (out []string) {
 
 // Each item of level 1 is answered, or said to ask for what is not here, and no line answers one that level 1 has not.
 func TestReviewAnswersLevelOne(t *testing.T) {
-	_, review, found := strings.Cut(page(t, "docs/security.md"), "\n### OWASP ASVS, level 1\n")
-	review, _, ends := strings.Cut(review, "\n### ")
-	if !found || !ends {
-		t.Fatal("docs/security.md has no list of level 1")
-	}
 	wanted := map[string]bool{}
 	for section, numbers := range levelOne {
 		for _, n := range numbers {
 			wanted[fmt.Sprintf("%s.%d", section, n)] = true
 		}
 	}
+	answersEach(t, "OWASP ASVS, level 1", wanted, items)
+}
+
+// answersEach holds a list of docs/security.md to the items that it has to answer, each once, in a line of its table
+// or in one that says why it does not ask for anything here. items are those that the beginning of a line names.
+func answersEach(t *testing.T, heading string, wanted map[string]bool, items func(string) []string) {
+	t.Helper()
+	_, review, found := strings.Cut(page(t, "docs/security.md"), "\n### "+heading+"\n")
+	if !found {
+		t.Fatalf("docs/security.md has no list %q", heading)
+	}
+	review, _, _ = strings.Cut(review, "\n### ")
 	answered := map[string]int{}
 	for line := range strings.Lines(review) {
 		switch first, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | "); {
@@ -77,13 +84,13 @@ func TestReviewAnswersLevelOne(t *testing.T) {
 		for _, item := range items(line) {
 			answered[item]++
 			if !wanted[item] {
-				t.Errorf("%s is no item of level 1", item)
+				t.Errorf("%s: there is no item %s", heading, item)
 			}
 		}
 	}
 	for item := range wanted {
 		if n := answered[item]; n != 1 {
-			t.Errorf("%s is answered %d times", item, n)
+			t.Errorf("%s: %s is answered %d times", heading, item, n)
 		}
 	}
 }

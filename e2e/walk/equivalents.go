@@ -1,8 +1,11 @@
 package walk
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -64,4 +67,32 @@ func (e equivalents) unused() []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// Stale lists the entries of the list of equivalent mutants that name no mutant of the packages. It builds nothing.
+func Stale(ctx context.Context, packages []Package) ([]string, error) {
+	known, err := readEquivalents()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range packages {
+		s, err := p.sources(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range s.GoFiles {
+			source, err := os.ReadFile(filepath.Join(s.Dir, name))
+			if err != nil {
+				return nil, err
+			}
+			_, mutants, err := rewrite(name, source, 0)
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range mutants {
+				known.reason(p, m)
+			}
+		}
+	}
+	return known.unused(), nil
 }

@@ -47,37 +47,47 @@ type timed struct {
 	took time.Duration
 }
 
+// sources are a package's folder and name, and the files that are mutated.
+type sources struct {
+	Dir, Name string
+	GoFiles   []string
+}
+
+func (p Package) sources(ctx context.Context) (s sources, err error) {
+	listed, err := run(ctx, "", nil, "go", "list", "-json=Dir,Name,GoFiles", modulePath+p.Path)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal([]byte(listed), &s); err != nil {
+		return s, fmt.Errorf("read what go list says of %s: %w", p.Path, err)
+	}
+	for _, f := range p.Files {
+		if !slices.Contains(s.GoFiles, f) {
+			return s, fmt.Errorf("%s has no file %s: change the list of what is walked", p.Path, f)
+		}
+	}
+	if len(p.Files) > 0 {
+		s.GoFiles = slices.DeleteFunc(s.GoFiles, func(f string) bool { return !slices.Contains(p.Files, f) })
+	}
+	return s, nil
+}
+
 // build compiles the mutated package. dir takes what that needs.
 func build(ctx context.Context, p Package, dir string) (*built, error) {
 	b := &built{Package: p, reach: map[int][]timed{}}
-	listed, err := run(ctx, "", nil, "go", "list", "-json=Dir,Name,GoFiles", modulePath+p.Path)
+	sources, err := p.sources(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var about struct {
-		Dir, Name string
-		GoFiles   []string
-	}
-	if err := json.Unmarshal([]byte(listed), &about); err != nil {
-		return nil, fmt.Errorf("read what go list says of %s: %w", p.Path, err)
-	}
-	b.dir = about.Dir
-	for _, f := range p.Files {
-		if !slices.Contains(about.GoFiles, f) {
-			return nil, fmt.Errorf("%s has no file %s: change the list of what is walked", p.Path, f)
-		}
-	}
+	b.dir = sources.Dir
 	replace := map[string]string{}
 	put := func(name string, text []byte) error {
 		to := filepath.Join(dir, strings.ReplaceAll(p.Path, "/", "-")+"-"+name)
-		replace[filepath.Join(about.Dir, name)] = to
+		replace[filepath.Join(sources.Dir, name)] = to
 		return os.WriteFile(to, text, 0o600)
 	}
-	for _, name := range about.GoFiles {
-		if len(p.Files) > 0 && !slices.Contains(p.Files, name) {
-			continue
-		}
-		source, err := os.ReadFile(filepath.Join(about.Dir, name))
+	for _, name := range sources.GoFiles {
+		source, err := os.ReadFile(filepath.Join(sources.Dir, name))
 		if err != nil {
 			return nil, err
 		}
@@ -90,7 +100,7 @@ func build(ctx context.Context, p Package, dir string) (*built, error) {
 			return nil, err
 		}
 	}
-	if err := put(helperFile, helper(about.Name, 0, len(b.mutants))); err != nil {
+	if err := put(helperFile, helper(sources.Name, 0, len(b.mutants))); err != nil {
 		return nil, err
 	}
 	overlay, err := json.Marshal(map[string]any{"Replace": replace})

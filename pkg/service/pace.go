@@ -56,9 +56,11 @@ type Pace struct {
 
 // pacedHost is what one host has done.
 type pacedHost struct {
-	calls, refusals, even *rate.Limiter
+	calls, refusals, even, slow, connects *rate.Limiter
 	// strangers are the bytes of its connections that carry nothing.
 	strangers *rate.Limiter
+	// silent is how many of its calls await their first message.
+	silent atomic.Int64
 	// shut is when a connection was closed last, in nanoseconds of Unix time; 0: never.
 	shut atomic.Int64
 }
@@ -73,7 +75,9 @@ func (p *Pace) Option() grpc.ServerOption { return grpc.InTapHandle(p.begin) }
 
 // Listen is l for a server with the option: it knows connections to close, and does not accept those of hosts that are
 // shut out.
-func (p *Pace) Listen(l net.Listener) net.Listener { return &pacedListener{Listener: l, pace: p} }
+func (p *Pace) Listen(l net.Listener) net.Listener {
+	return &pacedListener{Listener: l, pace: p, over: make(chan struct{})}
+}
 
 func (p *Pace) begin(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	from, ok := peer.FromContext(ctx)
@@ -82,7 +86,11 @@ func (p *Pace) begin(ctx context.Context, _ *tap.Info) (context.Context, error) 
 	}
 	host := p.host(from.Addr)
 	// This is the reader of the connection, with its lock: what else its calls begin and end waits as long.
-	if rest := host.even.Reserve().Delay(); rest >= leastRest {
+	pace := host.even
+	if host.silent.Load() > silentAtOnce {
+		pace = host.slow
+	}
+	if rest := pace.Reserve().Delay(); rest >= leastRest {
 		time.Sleep(rest)
 	}
 	if host.calls.Allow() {
@@ -112,6 +120,8 @@ func (p *Pace) host(from net.Addr) *pacedHost {
 		h = &pacedHost{
 			calls: rate.NewLimiter(p.second, callsAtOnce), refusals: rate.NewLimiter(refusalsASecond, refusalsAtOnce),
 			even:      rate.NewLimiter(p.even, togetherAtMost),
+			slow:      rate.NewLimiter(silentASecond, 1),
+			connects:  rate.NewLimiter(connectsASecond, connectsAtOnce),
 			strangers: rate.NewLimiter(strangersASecond, strangersAtOnce),
 		}
 		p.hosts[name] = h
@@ -123,23 +133,4 @@ func (p *Pace) host(from net.Addr) *pacedHost {
 func (p *Pace) admits(from net.Addr) bool {
 	shut := p.host(from).shut.Load()
 	return shut == 0 || time.Since(time.Unix(0, shut)) > shutOut
-}
-
-type pacedListener struct {
-	net.Listener
-	pace *Pace
-}
-
-// Accept implements net.Listener.
-func (l *pacedListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if l.pace.admits(conn.RemoteAddr()) {
-			return newPacedConn(conn, l.pace.host(conn.RemoteAddr())), nil
-		}
-		_ = conn.Close() // whatever comes of it, the next is waited for
-	}
 }

@@ -52,20 +52,22 @@ type pacedConn struct {
 
 	once   sync.Once
 	closed chan struct{}
+	// over is closed when no connection may begin any more.
+	over <-chan struct{}
 }
 
 // pacedAddr is the address of a caller, and the connection to close.
 type pacedAddr struct {
 	net.Addr
-	conn    net.Conn
+	conn    *pacedConn
 	refused atomic.Int64
 	// carries is for how many calls Carry was called; known receives when that is news.
 	carries atomic.Int64
 	known   chan struct{}
 }
 
-func newPacedConn(conn net.Conn, host *pacedHost) *pacedConn {
-	c := &pacedConn{Conn: conn, host: host, closed: make(chan struct{})}
+func newPacedConn(conn net.Conn, host *pacedHost, over <-chan struct{}) *pacedConn {
+	c := &pacedConn{Conn: conn, host: host, closed: make(chan struct{}), over: over}
 	c.from = &pacedAddr{Addr: conn.RemoteAddr(), conn: c, known: make(chan struct{}, 1)}
 	return c
 }

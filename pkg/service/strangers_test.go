@@ -40,7 +40,7 @@ func TestStrangersAreReadAtAPace(t *testing.T) {
 		p := NewPace(512)
 		at := func(host byte, port int) *pacedConn {
 			from := hostAt(0, host, port)
-			return newPacedConn(endless{from: from}, p.host(from))
+			return newPacedConn(endless{from: from}, p.host(from), nil)
 		}
 		const quantum = 2 * strangersRead * time.Second / strangersASecond
 		within := func(what string, got, want time.Duration) {
@@ -95,7 +95,7 @@ func TestStrangersAreReadAtAPace(t *testing.T) {
 func TestRestingConnectionsClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
-		c := newPacedConn(theirs, NewPace(1).host(hostAt(0, 1, 1)))
+		c := newPacedConn(theirs, NewPace(1).host(hostAt(0, 1, 1)), nil)
 		c.rests = time.Now().Add(time.Hour)
 		over := make(chan error)
 		go func() {
@@ -122,7 +122,7 @@ func TestRestingConnectionsClose(t *testing.T) {
 func TestPacedConnectionsPassOnWhatTheyRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
-		c := newPacedConn(theirs, NewPace(1).host(hostAt(0, 1, 1)))
+		c := newPacedConn(theirs, NewPace(1).host(hostAt(0, 1, 1)), nil)
 		sent := make([]byte, 2*strangersAtOnce+1)
 		for i := range sent {
 			sent[i] = byte(i * i >> 8)

@@ -144,5 +144,13 @@ func Inject(ctx context.Context) string {
 	return carrier[Parent]
 }
 
+// Log is log with the trace and the span of c in its lines, as trace_id and span_id; log itself where c names none.
+func Log(log *slog.Logger, c trace.SpanContext) *slog.Logger {
+	if !c.IsValid() {
+		return log
+	}
+	return log.With("trace_id", c.TraceID().String(), "span_id", c.SpanID().String())
+}
+
 // init has the library say nothing by itself: it would write to the standard error.
 func init() { otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {})) }

@@ -120,6 +120,9 @@ func TestToolsOfKafka(t *testing.T) {
 		{group, "--list", []string{"tool-readers"}},
 		{group, "--list --state", []string{"tool-readers", "Empty"}},
 		{group, "--describe --group tool-readers", []string{"tools", "LAG"}},
+		// What docs/operations.md has operators do.
+		{group, "--group tool-readers --topic tools:0 --reset-offsets --to-offset 1 --execute", []string{"NEW-OFFSET"}},
+		{group, "--group tool-readers --all-topics --reset-offsets --to-current --execute", []string{"NEW-OFFSET"}},
 		{group, "--describe --all-groups --state", []string{"tool-readers"}},
 		{"GroupsCommand", "--list", []string{"tool-readers", "Classic"}},
 		{"TopicCommand", "--delete --topic tools", nil},

@@ -76,6 +76,7 @@ func newServer(
 		experimental.BufferPool(lanes.Received),
 		grpc.MaxConcurrentStreams(uint32(c.GRPC.CallsPerConnection)),
 		pace.Option(),
+		pace.Credentials(ports.GRPC),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.InitialWindowSize(laneWindow),
 		grpc.InitialConnWindowSize(connectionWindow),

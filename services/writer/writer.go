@@ -63,9 +63,9 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	lanes := &lane.Service{
 		Sink: bigQuery, Limits: c.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry),
 		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes,
-		Carries: service.Carry,
-		Keys:    keys,
-		Tracer:  tracer,
+		Awaits: service.Await, Carries: service.Carry,
+		Keys:   keys,
+		Tracer: tracer,
 	}
 	tables := &lane.Tables{Comparer: bigQuery, Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset}
 	carried := newLoad(lanes, budget, env.Registry)

@@ -31,6 +31,7 @@ func (b *build) rootfs(ctx context.Context, s service, dir string) (sbom string,
 	flags := "-s -w -X github.com/waybill-data/waybill/pkg/version.number=" + b.Version +
 		" -X main.version=" + b.Version + " -X runtime.godebugDefault=adaptivestackstart=0" // as the Makefile does
 	compile := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags,
+		"-pgo="+filepath.Join(b.Source, "services", "services.pgo"),
 		"-o", binary, "./cmd/"+s.name)
 	compile.Dir = filepath.Join(b.Source, s.module)
 	compile.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+b.Arch, "GOFLAGS=")

@@ -31,6 +31,7 @@ type runCmd struct {
 	Live     time.Duration `default:"3s" help:"How long each load of the latency phase lasts; 0 leaves latency out."`
 	Loads    []float64     `help:"Shares of the full load to measure latency at, beside the full load."`
 	NoFloor  bool          `help:"Leave the floor out."`
+	Profile  string        `help:"File for a profile of both services' processor time in all runs. It costs a little itself." type:"path" placeholder:"FILE"`
 	Out      string        `default:"bench.json" help:"Where the report goes (${default})."`
 }
 
@@ -65,7 +66,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 			Full: c.Matrix == "full",
 		},
 		Runs: c.Runs, Rows: c.Rows, Live: c.Live, Loads: c.Loads, Floor: !c.NoFloor, Bin: c.Bin, Root: c.Root,
-		Progress: os.Stderr,
+		Profile: c.Profile, Progress: os.Stderr,
 	}
 	report, err := b.Run(ctx)
 	if err != nil {

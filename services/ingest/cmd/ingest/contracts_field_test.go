@@ -182,6 +182,24 @@ func TestContractsOfTheField(t *testing.T) {
 			[]string{`{"a":"1","b":null,"c":"2","d":null}`, `{"a":null,"b":"1","c":null,"d":"2"}`},
 			"", 0,
 		},
+		// What a schema has twice: a symbol, a field, and a union without branches.
+		{
+			"twice", "",
+			[]string{
+				`{"state":"ON","note":"a","note_2":1,"detail":null}`, `{"state":"OFF","note":"b","note_2":2,"detail":null}`,
+			},
+			`warning: R: the field "note" is there twice; this one is read as note_2`, 0,
+		},
+		{
+			"twice", "columns: {note_2: {name: count}, note: {skip: true}, detail: {skip: true}}",
+			[]string{`{"state":"ON","count":1}`, `{"state":"OFF","count":2}`},
+			`warning: State: the symbol "ON" is there twice; both are read as it`, 0,
+		},
+		{
+			"j_twice", "",
+			[]string{`{"state":"ON","note":1,"detail":{"any":true}}`},
+			`warning: properties: "note" is there twice; the last one is read`, 0,
+		},
 		{
 			"j_connectdec", "", []string{`{"a":"1.23","i":null}`, `{"a":"12345678901234567000","i":5}`}, "", 0,
 		},

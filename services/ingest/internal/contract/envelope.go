@@ -46,7 +46,7 @@ type envelope struct {
 	key []byte
 	// operation is what the payload says beside its record, nil for none.
 	operation                    []byte
-	time, ingest, offset, stamp  int64
+	time, offset, stamp          int64
 	timed, stamped               bool
 	size                         int // of all fields
 	typed, origin, headers, spot []byte
@@ -55,8 +55,8 @@ type envelope struct {
 // measure checks the record but for its payload, and adds up what is known before the payload is decoded: all but the
 // identity and the time that the decoder may know. Pieces that repeat are kept.
 func (c *Contract) measure(e *envelope, r *record.Record, m *Match, nowMicros int64) *fault {
-	c.memo.move(r, c.version)
-	e.place, e.ingest, e.offset, e.stamp = true, nowMicros, r.Offset, r.TimestampMicros
+	c.memo.move(r, c.version, nowMicros)
+	e.place, e.offset, e.stamp = true, r.Offset, r.TimestampMicros
 	if c.key == keyEventID && len(r.Key) > 0 {
 		if !utf8.Valid(r.Key) {
 			return &fault{field: "event_id", reason: "the key is not valid UTF-8"}
@@ -75,8 +75,7 @@ func (c *Contract) measure(e *envelope, r *record.Record, m *Match, nowMicros in
 		}
 	}
 	e.origin, e.typed, e.headers = c.memo.origin, h.fields, h.encoded
-	e.size = len(e.origin) + len(e.typed) + len(e.headers) + 2 + decode.VarintLen(uint64(nowMicros)) +
-		decode.VarintLen(uint64(r.Offset))
+	e.size = len(e.origin) + len(e.typed) + len(e.headers) + 1 + decode.VarintLen(uint64(r.Offset))
 	if e.stamped = r.TimestampMicros != -1; e.stamped {
 		if r.TimestampMicros < decode.MinMicros || r.TimestampMicros > decode.MaxMicros {
 			return &fault{
@@ -134,7 +133,6 @@ func (e *envelope) lay(out []byte, o int) int {
 	if e.timed {
 		o = putNumber(out, o, tagEventTime, e.time)
 	}
-	o = putNumber(out, o, tagIngestTime, e.ingest)
 	o += copy(out[o:], e.origin)
 	o = putNumber(out, o, tagKafkaOffset, e.offset)
 	if e.stamped {

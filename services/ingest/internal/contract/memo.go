@@ -9,12 +9,13 @@ import (
 // memo is the encoded envelope fields that are the same from record to record of a partition. It belongs to one
 // Contract, hence to one lane.
 type memo struct {
-	// topic and partition are those of origin and prefix.
+	// topic and partition are those of origin and prefix, ingest is the time of ingestion in origin.
 	topic     string
 	partition int32
+	ingest    int64
 	known     bool
-	// origin is topic_version, kafka_topic and kafka_partition; prefix is topic/partition/, how an event's identity
-	// starts by default.
+	// origin is ingest_time, topic_version, kafka_topic and kafka_partition; prefix is topic/partition/, how an event's
+	// identity starts by default. The records of a fetch are ingested at one time.
 	origin, prefix []byte
 	// spot is the event's identity by default, as a field, of the offsets that differ from era*spotRange in their last
 	// digits only.
@@ -22,18 +23,23 @@ type memo struct {
 	era  int64
 }
 
-// move makes the memo one of the record's partition.
-func (m *memo) move(r *record.Record, version string) {
-	if m.known && m.partition == r.Partition && m.topic == r.Topic {
+// move makes the memo one of the record's partition, and of the time of ingestion in microseconds since the epoch.
+func (m *memo) move(r *record.Record, version string, ingest int64) {
+	same := m.known && m.partition == r.Partition && m.topic == r.Topic
+	if same && m.ingest == ingest {
 		return
 	}
-	m.topic, m.partition, m.known = r.Topic, r.Partition, true
-	m.origin = m.origin[:0]
+	m.ingest = ingest
+	m.origin = appendNumber(m.origin[:0], tagIngestTime, ingest)
 	if version != "" {
 		m.origin = appendText(m.origin, tagTopicVersion, version)
 	}
 	m.origin = appendText(m.origin, tagKafkaTopic, r.Topic)
 	m.origin = appendNumber(m.origin, tagKafkaPartition, int64(r.Partition))
+	if same {
+		return
+	}
+	m.topic, m.partition, m.known = r.Topic, r.Partition, true
 	m.spot = m.spot[:0]
 	m.prefix = append(append(m.prefix[:0], r.Topic...), '/')
 	m.prefix = append(strconv.AppendInt(m.prefix, int64(r.Partition), 10), '/')

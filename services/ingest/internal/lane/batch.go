@@ -43,8 +43,8 @@ type batch struct {
 	// yet answered.
 	refused  map[int]struct{}
 	refusals int
-	// traced is the trace of one of its rows; nil when there is none.
-	traced *traced
+	// traced is the trace of one of its rows, failed that of one of its bad records; nil when there is none.
+	traced, failed *traced
 }
 
 // badRecord is a record without a row, and why.

@@ -141,15 +141,16 @@ func (b *builder) row(r *record.Record, m *record.Match, paid, nowMicros int64) 
 	}
 	out, err := b.contracts.AppendRow(*tail, r, nowMicros)
 	if err != nil {
-		b.traces.failed(r, m, began, err)
 		b.undecodable(r, paid, m.Name, err)
+		b.failed(b.traces.failed(r, m, began, err))
 		return true
 	}
 	n := len(out) - before
 	if n > b.limits.rowBytes {
-		b.leaveOut(r, paid, reasonRefused, m.Name,
-			fmt.Sprintf("the row takes %d bytes and BigQuery's append requests at most %d: it can never be appended", n,
-				b.limits.rowBytes))
+		why := fmt.Errorf("the row takes %d bytes and BigQuery's append requests at most %d: it can never be appended",
+			n, b.limits.rowBytes)
+		b.leaveOut(r, paid, reasonRefused, m.Name, why.Error())
+		b.failed(b.traces.failed(r, m, began, why))
 		return true
 	}
 	if b.batch.rows > 0 && (k.bytes+n > b.limits.blockBytes || b.batch.bytes+n > b.limits.batchBytes) {
@@ -193,6 +194,14 @@ func (b *builder) undecodable(r *record.Record, paid int64, contract string, err
 	if fault, ok := errors.AsType[*decode.Error](err); ok {
 		bad := &b.batch.bad[len(b.batch.bad)-1]
 		bad.field, bad.offset = fault.Field, fault.Offset
+	}
+}
+
+// failed keeps the trace of the record that was left out last; one of a batch is enough for the log.
+func (b *builder) failed(t *traced) {
+	if t != nil {
+		t.row = len(b.batch.bad) - 1
+		b.batch.failed = t
 	}
 }
 

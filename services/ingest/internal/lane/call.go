@@ -96,6 +96,9 @@ type letterJob struct {
 	batch   *batch
 	letters []DeadLetter
 	refused bool
+	// traced is the trace of the record whose dead letter has the index letter; nil where none has one.
+	traced *traced
+	letter int
 }
 
 // queue is messages for the sender.
@@ -276,7 +279,11 @@ func (c *call) flush() {
 		return
 	}
 	c.held = b
-	c.letters = append(c.letters, letterJob{batch: b, letters: b.letters()})
+	job := letterJob{batch: b, letters: b.letters(), traced: b.failed}
+	if b.failed != nil {
+		job.letter = b.failed.row
+	}
+	c.letters = append(c.letters, job)
 }
 
 // append puts the batch into the window and queues it.
@@ -377,7 +384,7 @@ func (c *call) receiveChunk(p chunk) error {
 		}
 	}
 	c.gone = true
-	c.lane.Log.Warn("cannot read on", "error", p.err)
+	c.log().Warn("cannot read on", "error", p.err)
 	c.drain("records at the position are gone")
 	return nil
 }

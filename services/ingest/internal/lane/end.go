@@ -34,12 +34,13 @@ func (c *call) drain(reason string) {
 		c.newRecords = nil
 		c.source.close()
 	}
+	log := c.log()
 	c.dropRecords()
 	c.abandonHeld()
 	c.deadline = time.Now().Add(c.lane.Config.DrainTimeout)
 	c.drainBy = time.After(c.lane.Config.DrainTimeout)
 	c.lane.board.enter(Draining)
-	c.lane.Log.Info("lane draining", "reason", reason, "window", c.window.count)
+	log.Info("lane draining", "reason", reason, "window", c.window.count)
 }
 
 // abandonHeld gives up the batch that waits for dead letters. Whoever reads its records next produces them again.
@@ -93,6 +94,7 @@ func (c *call) release() {
 		}
 	}
 	c.source.close()
+	c.lane.given = c.traced()
 	c.dropRecords()
 	for c.window.count > 0 {
 		c.let(c.window.pop())

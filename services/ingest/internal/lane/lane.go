@@ -51,6 +51,8 @@ type Lane struct {
 	metrics laneMetrics
 	// noticed is the cause of the writer's last notice; empty when there is none. Of the goroutine in Run.
 	noticed string
+	// given is the trace of a batch that the last call gave up; nil when there is none. Of the goroutine in Run.
+	given *traced
 	// broken and refused are the back-offs after calls that broke and that were refused.
 	broken, refused backoff
 }
@@ -129,6 +131,7 @@ func (l *Lane) end() {
 
 // afterCall does what the end of a call asks for and waits before the next one, which a pause cuts short.
 func (l *Lane) afterCall(ctx, turn context.Context, progress bool, err error) {
+	log := l.given.logger(l.Log)
 	if progress {
 		l.broken.reset()
 		l.refused.reset()
@@ -141,7 +144,7 @@ func (l *Lane) afterCall(ctx, turn context.Context, progress bool, err error) {
 		}
 		l.metrics.ended(outcome)
 		if err != nil && !errors.Is(err, context.Canceled) && status.Code(err) != codes.Canceled {
-			l.Log.Info("lane stopped without a clean end; the next owner fences it", "cause", err)
+			log.Info("lane stopped without a clean end; the next owner fences it", "cause", err)
 		} else {
 			l.Log.Info("lane stopped")
 		}
@@ -176,7 +179,6 @@ func (l *Lane) afterCall(ctx, turn context.Context, progress bool, err error) {
 		<-ctx.Done()
 	case outcomeFatal:
 		l.board.enter(Refused)
-		log := l.Log
 		if fatal, ok := errors.AsType[*fatalError](err); ok && fatal.stack != "" {
 			log = log.With("stack", fatal.stack)
 		}
@@ -190,7 +192,7 @@ func (l *Lane) afterCall(ctx, turn context.Context, progress bool, err error) {
 			l.Log.Debug("no writer takes the lane; it waits for one", "error", err) // said once for all lanes
 			return
 		}
-		l.Log.Warn("lane broke; opening it again from the committed checkpoint", "error", err)
+		log.Warn("lane broke; opening it again from the committed checkpoint", "error", err)
 		l.broken.wait(turn, l.back())
 	}
 }
@@ -206,6 +208,7 @@ func (l *Lane) back() <-chan struct{} {
 // carry makes one call: it opens, within the turn, runs, and ends. progress says that something was settled.
 func (l *Lane) carry(ctx, turn context.Context) (progress bool, err error) {
 	var c *call
+	l.given = nil
 	defer l.leaveCall(&c, &err)
 	opened, err := l.open(turn)
 	if err != nil {

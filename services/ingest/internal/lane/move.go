@@ -65,7 +65,7 @@ func (c *call) lookAround() error {
 	case d.drains != "" && !now.Before(d.leaveBy):
 		c.drain(d.drains + ", and no other writer is there yet")
 	case d.moving() && !now.Before(d.by):
-		c.lane.Log.Info("lane does not move: what it has sent is not settled", "reason", d.order.Reason, "within",
+		c.log().Info("lane does not move: what it has sent is not settled", "reason", d.order.Reason, "within",
 			moveWithin, "window", c.window.count)
 		c.stay()
 	}

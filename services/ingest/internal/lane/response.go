@@ -129,7 +129,7 @@ func (c *call) refused(m *lanev1.Refused) error {
 	if b.refused == nil {
 		b.refused = make(map[int]struct{})
 	}
-	letters := make([]DeadLetter, 0, len(m.GetRows()))
+	job := letterJob{batch: b, letters: make([]DeadLetter, 0, len(m.GetRows())), refused: true}
 	for _, row := range m.GetRows() {
 		i := b.row(row.GetRoute(), row.GetRow())
 		if i < 0 {
@@ -140,16 +140,18 @@ func (c *call) refused(m *lanev1.Refused) error {
 			return violation("Refused %d names row %d of route %d again", m.GetSequence(), row.GetRow(), row.GetRoute())
 		}
 		b.refused[i] = struct{}{}
-		b.traced.refused(i, row)
+		if b.traced.refused(i, row) {
+			job.traced, job.letter = b.traced, len(job.letters)
+		}
 		r := b.records.Record(i)
-		letters = append(letters, DeadLetter{
+		job.letters = append(job.letters, DeadLetter{
 			Record: r, Reason: reasonRefused, Contract: c.lane.Contracts.Match(r).Name,
 			Err: row.GetCode() + ": " + row.GetMessage(), Byte: -1,
 		})
 	}
-	c.lane.tapped(tap.Refused, letters)
+	c.lane.tapped(tap.Refused, job.letters)
 	b.refusals++
-	c.letters = append(c.letters, letterJob{batch: b, letters: letters, refused: true})
+	c.letters = append(c.letters, job)
 	return nil
 }
 
@@ -171,6 +173,7 @@ func (c *call) lettersProduced(err error) error {
 	if err != nil {
 		return err
 	}
+	job.logLetter(c.lane.Log)
 	c.lane.tapped(tap.DeadLetter, job.letters)
 	c.lane.metrics.letters(job.letters)
 	if c.lane.Letters != nil {

@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -60,7 +61,7 @@ type traced struct {
 	// ctx is below record, the span of it all; settle is that of the time at the writer.
 	ctx            context.Context
 	record, settle trace.Span
-	// row is its index in the batch, decoded when it was laid down.
+	// row is its index in the batch, or among its bad records; decoded is when it was laid down.
 	row     int
 	decoded time.Time
 	// parent names settle, for the writer.
@@ -116,11 +117,14 @@ func (s *sampler) laidDown(r *record.Record, m *record.Match, began time.Time, r
 	return t
 }
 
-// failed traces a record that its contract cannot read.
-func (s *sampler) failed(r *record.Record, m *record.Match, began time.Time, err error) {
-	if !began.IsZero() {
-		s.begin(r, m, began).end(err)
+// failed is the trace of a record that can become no row, which is over; nil where it was not to be traced.
+func (s *sampler) failed(r *record.Record, m *record.Match, began time.Time, why error) *traced {
+	if began.IsZero() {
+		return nil
 	}
+	t := s.begin(r, m, began)
+	t.end(why)
+	return t
 }
 
 // span adds a span that is over.
@@ -151,13 +155,50 @@ func (t *traced) traceparent() string {
 	return t.parent
 }
 
-// refused notes that BigQuery takes a row never, when it is this one.
-func (t *traced) refused(row int, why *lanev1.RefusedRow) {
+// refused notes that BigQuery takes a row never, when it is this one, and says whether it is.
+func (t *traced) refused(row int, why *lanev1.RefusedRow) bool {
 	if t == nil || t.row != row {
-		return
+		return false
 	}
 	t.record.AddEvent("refused", trace.WithAttributes(attribute.String("code", why.GetCode())))
 	t.record.SetStatus(codes.Error, why.GetCode()+": "+why.GetMessage())
+	return true
+}
+
+// logger is log with the trace and its first span in its lines.
+func (t *traced) logger(log *slog.Logger) *slog.Logger {
+	if t == nil {
+		return log
+	}
+	return tracing.Log(log, t.record.SpanContext())
+}
+
+// traced is the trace of the oldest batch at hand that has one; nil where none has.
+func (c *call) traced() *traced {
+	for i := range c.window.count {
+		if t := c.window.at(i).traced; t != nil {
+			return t
+		}
+	}
+	for _, b := range []*batch{c.held, c.builder.batch} {
+		if b != nil && b.traced != nil {
+			return b.traced
+		}
+	}
+	return nil
+}
+
+// log is the lane's log, with the trace of a batch at hand.
+func (c *call) log() *slog.Logger { return c.traced().logger(c.lane.Log) }
+
+// logLetter says which of the dead letters written is that of a traced record.
+func (j *letterJob) logLetter(log *slog.Logger) {
+	if j.traced == nil {
+		return
+	}
+	d := &j.letters[j.letter]
+	j.traced.logger(log).Info("a traced record is a dead letter now", "offset", d.Record.Offset, "reason", d.Reason,
+		"contract", d.Contract)
 }
 
 // end ends the trace. An error is why the record has not become a row.

@@ -58,6 +58,7 @@ func (l *lane) carry() {
 	})
 	go l.receive()
 	err := l.guard(l.run)
+	l.given = l.traced()
 	l.release()
 	err = l.logEnd(err)
 	l.service.remove(l)
@@ -82,10 +83,12 @@ func (l *lane) logEnd(err error) error {
 		l.say(func(log *slog.Logger) { log.Info("lane closed", "position", l.position) })
 	case code == codes.FailedPrecondition || code == codes.InvalidArgument || code == codes.Internal:
 		l.say(func(log *slog.Logger) {
+			log = l.given.logger(log)
 			log.Error("lane ended", "position", l.position, "phase", l.phase, "code", code, "error", err)
 		})
 	default:
 		l.say(func(log *slog.Logger) {
+			log = l.given.logger(log)
 			log.Warn("lane ended", "position", l.position, "phase", l.phase, "code", code, "error", err)
 		})
 	}
@@ -172,6 +175,7 @@ func (l *lane) release() {
 		l.service.Budget.leave(l.place)
 		l.last(l.request.Free)
 	}
+	l.last(l.speaks)
 	if l.carried != nil {
 		l.last(l.carried)
 	}

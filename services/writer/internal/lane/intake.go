@@ -84,6 +84,7 @@ func (l *lane) process(r *lanewire.Request) error {
 		if r.Control == nil {
 			return invalid("append: the first message of a call must be Open")
 		}
+		l.speaks()
 		return l.takeOpen(r.Control.GetOpen())
 	}
 	if r.Control == nil {
@@ -107,6 +108,14 @@ func (l *lane) process(r *lanewire.Request) error {
 			l.open.GetPartition())
 	}
 	return invalid("message: none is set")
+}
+
+// speaks says that the call awaits its Open no more.
+func (l *lane) speaks() {
+	if l.silent != nil {
+		l.silent()
+		l.silent = nil
+	}
 }
 
 func (l *lane) takeDurable(barrier uint64) error {

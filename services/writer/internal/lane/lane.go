@@ -71,6 +71,7 @@ type lane struct {
 	place      *place          // not nil while request waits to be let in
 	charged    int64           // what the budget has for this lane
 	shares     bool            // the limit of Service.Received is higher for it
+	silent     func()          // not nil while it is said to await its Open
 	carried    func()          // not nil while its connection is said to carry it
 	first      *time.Timer     // ends the wait for Open
 	rest       *time.Timer
@@ -82,6 +83,7 @@ type lane struct {
 	launched int      // how many of them are not held
 	bytes    int64
 	free     []*batch
+	given    *traced // of a batch given up, where one has a trace
 
 	tables []table
 	// an exactly-once table is among them: its rows are counted, and the list of left-out offsets bears on that
@@ -194,7 +196,7 @@ func (l *lane) takeDrain(d drainage) error {
 		return status.Errorf(codes.Unavailable, "this writer is stopping (%s); open the lane at another one", d.reason)
 	}
 	l.enter(draining)
-	l.log.Info("lane drains", "reason", d.reason, "position", l.position, "window", len(l.window))
+	l.traced().logger(l.log).Info("lane drains", "reason", d.reason, "position", l.position, "window", len(l.window))
 	m := &lanev1.Drain{Reason: d.reason}
 	if !d.by.IsZero() {
 		m.Within = durationpb.New(max(0, time.Until(d.by)))

@@ -3,7 +3,6 @@ package lane
 import (
 	"cmp"
 	"context"
-	"runtime"
 	"slices"
 	"time"
 
@@ -132,7 +131,7 @@ func (s *Service) lighten() bool {
 		s.shedSilent()
 		return true
 	}
-	runtime.GC()
+	s.collect()
 	s.collected = time.Now()
 	switch {
 	case received.Over():

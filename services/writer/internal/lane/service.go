@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -77,6 +78,8 @@ type Service struct {
 	Storms func() map[string]Storm
 	// Tracer makes the writer's part of the traces that ingest begins; nil: none.
 	Tracer *tracing.Tracer
+	// Awaits says that a call awaits its Open, until end is called; nil: nobody wants to know.
+	Awaits func(call context.Context) (end func())
 	// Carries says that the connection of a call carries a lane that appends, until end is called; nil: nobody wants to
 	// know.
 	Carries func(call context.Context) (end func())
@@ -103,7 +106,8 @@ type Service struct {
 	// goroutines are the owners and the receivers: a receiver ends just after its call.
 	goroutines sync.WaitGroup
 	work       work
-	// collected is when Relieve has collected garbage last; its own.
+	// collect collects garbage: runtime.GC. collected is when Relieve has done it last; its own.
+	collect   func()
 	collected time.Time
 }
 
@@ -125,6 +129,7 @@ func (s *Service) init() {
 			s.Metrics = NewMetrics(nil)
 		}
 		s.Metrics.watch(s.Budget)
+		s.collect = runtime.GC
 		s.lanes, s.strangers = make(map[*lane]struct{}), make(map[suspect]struct{})
 	})
 }
@@ -135,6 +140,9 @@ func (s *Service) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev
 	l := newLane(s, stream)
 	if !s.add(l) {
 		return status.Error(codes.Unavailable, "this writer is stopping; open the lane at another one")
+	}
+	if s.Awaits != nil {
+		l.silent = s.Awaits(stream.Context())
 	}
 	return l.attend()
 }

@@ -70,10 +70,20 @@ func (t *traced) end(err error) {
 	t.span.End()
 }
 
-// logger is log with the trace in its lines.
+// logger is log with the trace and the span in its lines.
 func (t *traced) logger(log *slog.Logger) *slog.Logger {
 	if t == nil {
 		return log
 	}
-	return log.With("trace_id", t.span.SpanContext().TraceID().String())
+	return tracing.Log(log, t.span.SpanContext())
+}
+
+// traced is the span of the oldest batch in the window that has one; nil where none has.
+func (l *lane) traced() *traced {
+	for _, b := range l.window {
+		if b.traced != nil {
+			return b.traced
+		}
+	}
+	return nil
 }

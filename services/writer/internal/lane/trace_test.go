@@ -11,6 +11,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 	"github.com/waybill-data/waybill/pkg/tracing"
 )
 
@@ -65,18 +66,44 @@ func TestTraceOfABatch(t *testing.T) {
 	}
 }
 
-// A log line about a traced batch names its trace.
+// A log line about a traced batch names its trace and span.
 func TestLogNamesTheTrace(t *testing.T) {
 	var out strings.Builder
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	tracer := tracing.New(sdk.NewTracerProvider())
 	l := &lane{service: &Service{Tracer: tracer}}
-	l.trace(toldSpan, &batch{}, time.Now()).logger(log).Warn("rows refused")
+	b := l.trace(toldSpan, &batch{}, time.Now())
+	b.logger(log).Warn("rows refused")
 	(*traced)(nil).logger(log).Warn("no trace")
-	if got := out.String(); strings.Count(got, "trace_id=4bf92f3577b34da6a3ce929d0e0e4736") != 1 ||
-		!strings.Contains(got, `"rows refused" trace_id`) {
+	if got := out.String(); strings.Count(got, "trace_id=") != 1 ||
+		!strings.Contains(got, `"rows refused" trace_id=4bf92f3577b34da6a3ce929d0e0e4736 span_id=`+
+			b.span.SpanContext().SpanID().String()) {
 		t.Error(got)
 	}
+}
+
+// A lane that ends with a traced batch under way says so with its trace.
+func TestLogNamesTheTraceGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logtest.Log
+		tracer := tracing.New(sdk.NewTracerProvider())
+		sink := &odd{append: func(uint64, int, func(Result)) {}}
+		w := startWriter(t, &Service{Sink: sink, Tracer: tracer, Log: log.Logger()})
+		call, _ := openLane(t, w, atLeastOnce)
+		say(t, call, oneRow(1, 10))
+		a := oneRow(2, 20)
+		a.Trace = toldSpan
+		say(t, call, a)
+		synctest.Wait()
+		w.stop()
+		synctest.Wait()
+		for _, line := range log.At(slog.LevelWarn, "lane ended") {
+			if strings.Contains(line, " trace_id=4bf92f3577b34da6a3ce929d0e0e4736 span_id=") {
+				return
+			}
+		}
+		t.Errorf("no end with the trace:\n%s", log.String())
+	})
 }
 
 // A writer without traces makes none, whatever it is told.

@@ -81,6 +81,9 @@ func FuzzSchema(f *testing.F) {
 	f.Add([]byte(one(`{"type":"array","items":["int",{"type":"map","values":{"type":"bytes","logicalType":"decimal",`+
 		`"precision":9,"scale":2}}]}`)), []byte(
 		"\x02\x00\x02\x00"))
+	for _, odd := range faulty {
+		f.Add([]byte(recordOf(odd.fields)), []byte(odd.datum))
+	}
 	f.Fuzz(func(t *testing.T, schema, payload []byte) {
 		p, err := Compile(schema, decode.Options{Contract: "c", Payload: "p"})
 		if err != nil {

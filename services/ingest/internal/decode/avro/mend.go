@@ -25,7 +25,11 @@ type mender struct {
 	real   map[string]string
 	fields []defaulted
 	// faults say, by record and field, why a default is none.
-	faults   map[[2]string]string
+	faults map[[2]string]string
+	// symbols are those of the enums that have one twice, by the full name of the enum.
+	symbols map[string][]string
+	// again are the fields, by record and name, whose record has another of their name before them.
+	again    map[[2]string]bool
 	warnings []string
 	changed  bool
 	// placeholders are how many branches of unions have one.
@@ -52,6 +56,7 @@ var lax = avro.WithLaxNames(func(string) error { return nil })
 // them inside.
 func (m *mender) parseTexts(texts []string) (*avro.Schema, error) {
 	m.named, m.real, m.faults = map[string]named{}, map[string]string{}, map[[2]string]string{}
+	m.symbols, m.again = map[string][]string{}, map[[2]string]bool{}
 	trees, given := make([]any, len(texts)), texts
 	texts = make([]string, len(given))
 	for i, text := range given {
@@ -119,12 +124,22 @@ const mostWarnings = 50
 // schema mends a schema and what is in it.
 func (m *mender) schema(v any, namespace string) any {
 	switch v := v.(type) {
+	case nil:
+		m.warn(m.where, "a type is a null without quotes; it is read as \"null\"")
+		m.changed = true
+		return "null"
 	case string:
 		return m.aliased(v, namespace)
 	case []any:
+		if len(v) == 0 {
+			m.warn(m.where, "the union has no branches, so that nothing can be of it: it has no column")
+		}
 		names := make([]string, len(v)) // of the branches that are named, by what is defined up to there
 		for i := range v {
 			v[i] = m.schema(v[i], namespace)
+			if inner, ok := v[i].([]any); ok {
+				v[i] = m.nested(inner, namespace)
+			}
 			if name, ok := v[i].(string); ok {
 				names[i] = m.resolved(name, namespace)
 			}
@@ -146,6 +161,8 @@ func (m *mender) schema(v any, namespace string) any {
 			}
 			return m.schema(whole, namespace)
 		}
+		kind, _ := v["type"].(string)
+		m.foreign(v, kind, keysOfNames)
 		m.object(v, namespace)
 	}
 	return v
@@ -155,6 +172,7 @@ func (m *mender) schema(v any, namespace string) any {
 func (m *mender) object(v map[string]any, namespace string) {
 	m.nulls(v)
 	kind, _ := v["type"].(string)
+	m.foreign(v, kind, keysOfOthers)
 	name, _ := v["name"].(string)
 	switch kind {
 	case "record", "error", "enum", "fixed":
@@ -169,15 +187,17 @@ func (m *mender) object(v map[string]any, namespace string) {
 			m.checkName(name, "the name", part)
 		}
 		m.aliases(v, name, nil)
-		full := m.once(v, name, namespace)
-		m.named[full] = named{v, namespace}
-		m.remember(v, full, namespace)
+		name = m.once(v, name, namespace)
+		m.named[name] = named{v, namespace}
+		m.remember(v, name, namespace)
 	default:
 		name = m.where
 	}
 	m.decimal(v, name)
-	switch fields, _ := v["fields"].([]any); kind {
+	switch kind {
 	case "record", "error":
+		fields, _ := v["fields"].([]any)
+		m.fieldsOnce(fields, name)
 		m.fieldAliases(fields, name)
 		for _, f := range fields {
 			if f, ok := f.(map[string]any); ok {
@@ -186,31 +206,38 @@ func (m *mender) object(v map[string]any, namespace string) {
 		}
 	case "enum":
 		symbols, _ := v["symbols"].([]any)
-		for _, s := range symbols {
-			text, _ := s.(string)
-			m.checkName(name, "the symbol", text)
-		}
+		m.symbolsOnce(symbols, name)
 		if symbol, ok := v["default"]; ok && !slices.Contains(symbols, symbol) {
 			m.warn(name, "the default %v is none of the symbols: unknown ones are refused", symbol)
 			delete(v, "default")
 			m.changed = true
 		}
 	case "array":
-		v["items"] = m.schema(v["items"], namespace)
+		m.inner(v, "items", namespace)
 	case "map":
-		v["values"] = m.schema(v["values"], namespace)
+		m.inner(v, "values", namespace)
+	}
+}
+
+// inner mends a schema within another one, if it is there.
+func (m *mender) inner(v map[string]any, key, namespace string) {
+	if inner, ok := v[key]; ok {
+		v[key] = m.schema(inner, namespace)
 	}
 }
 
 // once gives a type another name that is defined already, as generators do that have one name for all: what names it
 // means the first.
 func (m *mender) once(v map[string]any, name, namespace string) string {
-	free := name
+	free, reason := name, "the type is defined more than once"
+	if k, ok := kindsByName[name]; ok && k <= kindString {
+		free, reason = name+"_2", "the type is called as one of Avro's own"
+	}
 	for i := 2; m.named[free].schema != nil; i++ {
 		free = fmt.Sprintf("%s_%d", name, i)
 	}
 	if free != name {
-		m.warn(name, "the type is defined more than once; this one is read as %s", free)
+		m.warn(name, "%s; this one is read as %s", reason, free)
 		v["name"], v["namespace"] = free[strings.LastIndexByte(free, '.')+1:], namespace
 		m.changed = true
 	}
@@ -251,7 +278,7 @@ func (m *mender) field(f map[string]any, record, namespace string) {
 			delete(f, "logicalType")
 			m.changed = true
 		}
-		f["type"] = m.schema(f["type"], namespace)
+		m.inner(f, "type", namespace)
 	}
 	if _, ok := f["default"]; ok {
 		m.fields = append(m.fields, defaulted{record, name, namespace, f})

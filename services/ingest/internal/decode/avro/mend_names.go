@@ -68,8 +68,14 @@ func branchKey(branch any, namespace string) string {
 
 // nulls reads a null as what it is meant to be: the namespace as none, as the empty text says it, and no doc.
 func (m *mender) nulls(v map[string]any) {
-	if own, ok := v["namespace"]; ok && own == nil {
-		v["namespace"], m.changed = "", true
+	if own, ok := v["namespace"]; ok {
+		if _, text := own.(string); own == nil {
+			v["namespace"], m.changed = "", true
+		} else if !text {
+			m.warn(fmt.Sprint(v["name"]), "the namespace %v is no text; it is read past", own)
+			delete(v, "namespace")
+			m.changed = true
+		}
 	}
 	if doc, ok := v["doc"]; ok && doc == nil {
 		delete(v, "doc")
@@ -95,16 +101,18 @@ func (m *mender) aliases(v map[string]any, where string, taken []string) []strin
 	if !ok {
 		return taken
 	}
-	list, ok := given.([]any)
-	if text, one := given.(string); one {
-		list, ok = []any{text}, false
+	list, isList := given.([]any)
+	text, one := given.(string)
+	if one {
+		list = []any{text}
 	}
+	ok, odd := isList, !isList && !one
 	kept := []any{}
 	for _, alias := range list {
 		text, isText := alias.(string)
 		switch {
 		case !isText:
-			ok = false
+			ok, odd = false, true
 		case taken != nil && slices.Contains(taken, text):
 			ok = false
 			m.warn(where, "the alias %q is the name or an alias of a field already; it is read past", text)
@@ -118,9 +126,10 @@ func (m *mender) aliases(v map[string]any, where string, taken []string) []strin
 	if ok {
 		return taken
 	}
-	if len(kept) < 1 || len(list) != len(kept) || given == nil {
+	switch {
+	case odd:
 		m.warn(where, "not all of its aliases are such; those that are none are read past")
-	} else {
+	case one:
 		m.warn(where, "its aliases are no list; they are read as one")
 	}
 	m.changed = true

@@ -168,8 +168,9 @@ holds at most a hundred times its size and 1 MiB. ` + "`" + `C3 01` + "`" +
 		` begins a single-object encoding: it is read where the fingerprint (CRC-64-AVRO) is that of the contract's
 schema, else it is refused with both fingerprints. A datum that
 begins with these bytes and is neither is read as the datum it is.
-
-## Columns that a contract asks for
+`)
+	writeFaults(t, &out)
+	out.WriteString(`## Columns that a contract asks for
 
 ` + "`columns:`" + ` names payload fields and the type to be had in place of the one above. Every value is
 checked. An ` + "`.avsc`" + ` that BigQuery's export wrote asks by itself, with the

@@ -1,7 +1,6 @@
 package avro
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -112,6 +111,8 @@ type field struct {
 	// has as one is none.
 	source    *avro.SchemaField
 	noDefault string
+	// again: the record has another field of its name before it, by the schema as it is written.
+	again bool
 }
 
 // shortName is the name without its namespace: what Avro's schema resolution compares.
@@ -142,6 +143,9 @@ func (t *typ) column() (column *typ, nullable bool) {
 		default:
 			rest = b
 		}
+	}
+	if rest == nil {
+		return t, true // nothing but null is of it
 	}
 	return rest, nullable
 }
@@ -183,7 +187,8 @@ func parseSchema(texts ...string) (*Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := graph{named: map[string]*typ{}, mender: &m}
+	g := graph{named: map[string]*typ{}, ahead: map[string]*typ{}, mender: &m}
+	g.declare(parsed.Root())
 	root, err := g.build(parsed.Root(), "")
 	if err != nil {
 		return nil, err
@@ -195,7 +200,10 @@ func parseSchema(texts ...string) (*Schema, error) {
 
 // graph builds types, resolving references to named ones.
 type graph struct {
-	named  map[string]*typ
+	named map[string]*typ
+	// ahead are the types that are defined anywhere: a name may stand before what it means, as Avro 1.12 takes it. What
+	// is defined up to there goes before.
+	ahead  map[string]*typ
 	parts  int // types and references to them
 	mender *mender
 }
@@ -206,15 +214,42 @@ var kindsByName = map[string]kind{
 	"record": kindRecord, "error": kindRecord, "array": kindArray, "map": kindMap, "union": kindUnion,
 }
 
+// declare knows the named types before they are read.
+func (g *graph) declare(n *avro.SchemaNode) {
+	if n.Name != "" {
+		g.ahead[fullName(n)] = &typ{}
+	}
+	for i := range n.Fields {
+		g.declare(&n.Fields[i].Type)
+	}
+	for i := range n.Branches {
+		g.declare(&n.Branches[i])
+	}
+	for _, inner := range []*avro.SchemaNode{n.Items, n.Values} {
+		if inner != nil {
+			g.declare(inner)
+		}
+	}
+}
+
+// fullName is the name of a named type with its namespace, which the parser has settled.
+func fullName(n *avro.SchemaNode) string {
+	if strings.Contains(n.Name, ".") || n.Namespace == "" {
+		return n.Name
+	}
+	return n.Namespace + "." + n.Name
+}
+
 func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 	g.parts++
 	k, ok := kindsByName[n.Type]
 	if !ok {
-		if t := g.named[namespace+"."+n.Type]; t != nil {
-			return t, nil
-		}
-		if t := g.named[n.Type]; t != nil {
-			return t, nil
+		for _, types := range []map[string]*typ{g.named, g.ahead} {
+			for _, name := range []string{namespace + "." + n.Type, n.Type} {
+				if t := types[name]; t != nil {
+					return t, nil
+				}
+			}
 		}
 		return nil, fmt.Errorf("type %q is not defined", n.Type)
 	}
@@ -231,9 +266,9 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 	}
 	t.exported, t.hint, t.source = exported(t, n), hintOf(t, n), n
 	if n.Name != "" {
-		t.name = n.Name
-		if !strings.Contains(n.Name, ".") && n.Namespace != "" {
-			t.name = n.Namespace + "." + n.Name
+		t.name = fullName(n)
+		if symbols := g.mender.symbols[t.name]; symbols != nil {
+			t.symbols = symbols
 		}
 		if i := strings.LastIndexByte(t.name, '.'); i >= 0 {
 			namespace = t.name[:i]
@@ -242,6 +277,10 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 		}
 		for _, alias := range n.Aliases {
 			t.aliases = append(t.aliases, alias[strings.LastIndexByte(alias, '.')+1:])
+		}
+		if known := g.ahead[t.name]; known != nil {
+			*known = *t
+			t = known
 		}
 		g.named[t.name] = t
 	}
@@ -256,7 +295,7 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 			}
 			t.fields = append(t.fields, field{
 				name: f.Name, aliases: f.Aliases, doc: f.Doc, typ: ft, source: f,
-				noDefault: g.mender.faults[[2]string{t.name, f.Name}],
+				noDefault: g.mender.faults[[2]string{t.name, f.Name}], again: g.mender.again[[2]string{t.name, f.Name}],
 			})
 		}
 	case kindArray:
@@ -264,9 +303,6 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 	case kindMap:
 		t.items, err = g.build(n.Values, namespace)
 	case kindUnion:
-		if len(n.Branches) == 0 {
-			return nil, errors.New("a union has no branches")
-		}
 		for i := range n.Branches {
 			if first, ok := firstOf(n.Branches[i].Name); ok && first < len(t.branches) {
 				t.branches = append(t.branches, t.branches[first])

@@ -62,6 +62,9 @@ func (u *unfolder) node(whole *typ, name string) *shape.Node {
 		u.open[t] = true
 		for i := range t.fields {
 			f := &t.fields[i]
+			if f.again && u.natural {
+				continue // an object has a field once
+			}
 			p := u.node(f.typ, f.name)
 			p.Number, p.Aliases, p.Doc = int32(i+1), f.aliases, f.doc
 			p.Default, p.HasDefault, p.NoDefault = f.source.Default, f.source.HasDefault, f.noDefault
@@ -128,6 +131,8 @@ func (u *unfolder) kind(t *typ) (shape.Kind, decode.Unit) {
 		return shape.String, 0
 	case t.logical == logicalDuration && !u.natural:
 		return shape.Interval, 0
+	case t.kind == kindUnion && !slices.ContainsFunc(t.branches, func(b *typ) bool { return b.kind != kindNull }):
+		return shape.Null, 0
 	}
 	return kinds[t.kind], 0
 }

@@ -28,25 +28,36 @@ type member struct {
 // maxSchemaDepth bounds the nesting of a schema.
 const maxSchemaDepth = 200
 
-// parseDocument reads a whole JSON document.
-func parseDocument(text []byte) (*node, error) {
-	d := stdjson.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	n, err := parseNode(d, text, 0)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is something behind the schema")
-	}
-	return n, nil
+// documentParser reads a JSON document. A name that is there twice in an object has the last of its values, as with
+// every common parser of JSON; that is a warning.
+type documentParser struct {
+	*stdjson.Decoder
+	text     []byte
+	warnings []string
 }
 
-func parseNode(d *stdjson.Decoder, text []byte, depth int) (*node, error) {
+// mostWarnings bounds what is said about one schema.
+const mostWarnings = 50
+
+// parseDocument reads a whole JSON document.
+func parseDocument(text []byte) (n *node, warnings []string, err error) {
+	d := documentParser{Decoder: stdjson.NewDecoder(bytes.NewReader(text)), text: text}
+	d.UseNumber()
+	if n, err = d.node("the schema", 0); err != nil {
+		return nil, nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, nil, errors.New("there is something behind the schema")
+	}
+	return n, d.warnings, nil
+}
+
+// node reads a value, of that name.
+func (d *documentParser) node(of string, depth int) (*node, error) {
 	if depth > maxSchemaDepth {
 		return nil, fmt.Errorf("it nests deeper than %d levels", maxSchemaDepth)
 	}
-	start := d.InputOffset()
+	parent, start := of, d.InputOffset()
 	token, err := d.Token()
 	if err != nil {
 		return nil, err
@@ -64,7 +75,7 @@ func parseNode(d *stdjson.Decoder, text []byte, depth int) (*node, error) {
 		if token == '{' {
 			n.kind = takesObject
 		}
-		seen := map[string]bool{}
+		seen := map[string]int{} // indexes of members, by their names
 		for d.More() {
 			var m member
 			if token == '{' {
@@ -72,18 +83,22 @@ func parseNode(d *stdjson.Decoder, text []byte, depth int) (*node, error) {
 				if err != nil {
 					return nil, err
 				}
-				if m.name = name.(string); seen[m.name] {
-					return nil, fmt.Errorf("%q is there twice", m.name)
-				}
-				seen[m.name] = true
+				m.name = name.(string)
+				of = m.name
 			}
-			if m.value, err = parseNode(d, text, depth+1); err != nil {
+			if m.value, err = d.node(of, depth+1); err != nil {
 				return nil, err
 			}
-			if token == '{' {
-				n.members = append(n.members, m)
-			} else {
+			at, twice := seen[m.name]
+			switch {
+			case token != '{':
 				n.items = append(n.items, m.value)
+			case twice:
+				n.members[at].value = m.value
+				d.warn("%s: %q is there twice; the last one is read", parent, m.name)
+			default:
+				seen[m.name] = len(n.members)
+				n.members = append(n.members, m)
 			}
 		}
 		if _, err := d.Token(); err != nil {
@@ -91,8 +106,14 @@ func parseNode(d *stdjson.Decoder, text []byte, depth int) (*node, error) {
 		}
 	}
 	// What lies before a value is white space, and the colon or comma.
-	n.raw = bytes.TrimLeft(text[start:d.InputOffset()], " \t\r\n:,")
+	n.raw = bytes.TrimLeft(d.text[start:d.InputOffset()], " \t\r\n:,")
 	return n, nil
+}
+
+func (d *documentParser) warn(format string, args ...any) {
+	if len(d.warnings) < mostWarnings {
+		d.warnings = append(d.warnings, fmt.Sprintf(format, args...))
+	}
 }
 
 // get returns a field of an object, nil if there is none.

@@ -43,7 +43,11 @@ func readJSONSchema(schema []byte, references []Reference) (*Schema, error) {
 	if root.Kind != shape.Record && root.Fault == "" {
 		root.Fault = "a payload is an object with properties; the schema makes it a " + root.Kind.String()
 	}
-	return &Schema{root: root}, nil
+	read := &Schema{root: root}
+	for _, d := range documents {
+		read.warnings = append(read.warnings, d.warnings...)
+	}
+	return read, nil
 }
 
 // root reads the schema of a payload.
@@ -110,7 +114,7 @@ func (s *shaper) shapeOf(n *node, payload bool) *shape.Node {
 		}
 		return s.follow(ref.text(), payload)
 	}
-	if all := n.get("allOf"); all != nil {
+	if all := n.get("allOf"); all != nil && len(all.items) > 0 {
 		return s.allOf(n, all, payload)
 	}
 	types, nullable := s.types(n)

@@ -77,6 +77,13 @@ func TestJSONSchemaColumns(t *testing.T) {
 		{`{"enum":[1,2]}`, `int64`},
 		{`{"enum":[1,2.5]}`, `double`},
 		{`{"enum":[1,"a"]}`, `JSON`},
+		{`{"enum":["a","b","a"]}`, `string`},
+		{`{"enum":[]}`, `JSON`},
+		{`{"oneOf":[]}`, `JSON`},
+		{`{"anyOf":[]}`, `JSON`},
+		{`{"allOf":[]}`, `JSON`},
+		{`{"type":"integer","allOf":[]}`, `int64`},
+		{`{"type":[]}`, `JSON`},
 		{`{"const":"a"}`, `string`},
 		{`{"const":true}`, `bool`},
 		{`{}`, `JSON`},
@@ -169,12 +176,11 @@ func TestJSONSchemaColumns(t *testing.T) {
 
 func TestJSONSchemaDocuments(t *testing.T) {
 	for schema, want := range map[string]string{
-		``:                                  "EOF",
-		`{`:                                 "EOF",
-		`{} {}`:                             "behind the schema",
-		`{"type":"object","type":"object"}`: `"type" is there twice`,
-		`{"type":"string"}`:                 "a payload is an object with properties; the schema makes it a string",
-		`{"type":"object"}`:                 "a payload is an object with properties; the schema makes it a json",
+		``:                  "EOF",
+		`{`:                 "EOF",
+		`{} {}`:             "behind the schema",
+		`{"type":"string"}`: "a payload is an object with properties; the schema makes it a string",
+		`{"type":"object"}`: "a payload is an object with properties; the schema makes it a json",
 		`{"$ref":"#/$defs/A","$defs":{"A":{"type":"object","properties":{"a":{"type":"string"}}}}}`: "",
 		strings.Repeat(`{"items":`, 300) + `{}` + strings.Repeat(`}`, 300):                          "nests deeper",
 	} {
@@ -182,6 +188,28 @@ func TestJSONSchemaDocuments(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60s: %v, want %s", schema, err, want)
 		}
+	}
+}
+
+// A name that an object of a schema has twice has the last of its values, in the place of the first, with a warning.
+func TestNamesThatAreThereTwice(t *testing.T) {
+	p, err := Compile([]byte(`{"type":"object","type":"object","properties":{"a":{"type":"integer"},`+
+		`"b":{"type":"string","enum":["x","y","x"]},"a":{"type":"boolean"}},"$defs":{"n":{"c":1,"c":2}}}`), JSONSchema,
+		Settings{}, decode.Options{Contract: "c", Payload: "payload"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `the schema: "type" is there twice; the last one is read
+properties: "a" is there twice; the last one is read
+n: "c" is there twice; the last one is read`
+	if got := strings.Join(p.Warnings(), "\n"); got != want {
+		t.Errorf("warned of %s", got)
+	}
+	if got := columns(t, p); got != "{a bool, b string}" {
+		t.Error(got)
+	}
+	if got := text(t, p, `{"a":true,"b":"x"}`); got != `a:true b:"x"` {
+		t.Error(got)
 	}
 }
 

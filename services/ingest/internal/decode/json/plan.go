@@ -86,7 +86,7 @@ func (s *Schema) Compile(settings Settings, o decode.Options) (_ *Plan, err erro
 			"Fields that the schema does not know, by their place in the payload."
 		t.Root.Parts = slices.Concat(fields, []*shape.Node{extra})
 	}
-	p := &Plan{options: o, settings: settings, schema: t.Root, warnings: s.warnings}
+	p := &Plan{options: o, settings: settings, schema: t.Root, warnings: slices.Clip(s.warnings)}
 	if p.Columns, err = t.Compile(&p.options); err != nil {
 		return nil, err
 	}

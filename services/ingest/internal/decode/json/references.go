@@ -19,6 +19,8 @@ type document struct {
 	// base is what its references are relative to, an absolute URI: its $id, else its name.
 	base string
 	name string
+	// warnings are what is wrong with it as JSON and does not matter.
+	warnings []string
 	// anchors are its schemas by the names of their anchors; nil until one is looked for.
 	anchors map[string]*node
 }
@@ -76,15 +78,15 @@ func readDocuments(schema []byte, references []Reference) ([]*document, error) {
 	if size > decode.MaxSchema {
 		return nil, fmt.Errorf("schema: it and what it refers to have %d bytes, more than %d", size, decode.MaxSchema)
 	}
-	root, err := parseDocument(schema)
+	root, warnings, err := parseDocument(schema)
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	main := &document{root: root, base: resolve(nowhere, idOf(root))}
+	main := &document{root: root, base: resolve(nowhere, idOf(root)), warnings: warnings}
 	all := []*document{main}
 	for i := range references {
 		r := &references[i]
-		root, err := parseDocument([]byte(r.Text))
+		root, warnings, err := parseDocument([]byte(r.Text))
 		if err != nil {
 			return nil, fmt.Errorf("schema %s, which the schema refers to: %w", r.Name, err)
 		}
@@ -92,7 +94,7 @@ func readDocuments(schema []byte, references []Reference) ([]*document, error) {
 		if id == "" {
 			id = r.Name
 		}
-		all = append(all, &document{root: root, base: resolve(main.base, id), name: r.Name})
+		all = append(all, &document{root: root, base: resolve(main.base, id), name: r.Name, warnings: warnings})
 	}
 	return all, nil
 }

@@ -125,6 +125,26 @@ func TestCompileSource(t *testing.T) {
 	}
 }
 
+// A text that protoc does not compile is refused whole, whether anything uses what is wrong with it or not.
+func TestTextsThatDoNotCompile(t *testing.T) {
+	for text, reason := range map[string]string{
+		`enum E { A = 0; B = 1; B = 2; } message M { int32 a = 1; }`:              `"shop.B"`,
+		`enum E { A = 0; B = 0; } message M { int32 a = 1; }`:                     "allow_alias",
+		`message M { int32 a = 1; string a = 2; }`:                                `"shop.M.a"`,
+		`message M { int32 a = 1; string b = 1; }`:                                "tag 1",
+		`message M { int32 a = 1; oneof none {} }`:                                "oneof",
+		`import "gone.proto"; message M { int32 a = 1; }`:                         "gone.proto",
+		`message M { int32 a = 1; } message Unused { Gone gone = 1; }`:            "Gone",
+		`message M { int32 a = 1; } message Unused { int32 b = 1 [(gone) = 7]; }`: "gone",
+	} {
+		if _, err := ParseSource(map[string]string{"s.proto": `syntax = "proto3"; package shop; ` + text},
+			"s.proto"); err == nil || !strings.Contains(err.Error(), "the schema does not compile") ||
+			!strings.Contains(err.Error(), reason) {
+			t.Errorf("%s: %v, want %s", text, err, reason)
+		}
+	}
+}
+
 // The files of google/type need no reference, as those of protobuf itself.
 func TestGoogleTypes(t *testing.T) {
 	for name := range googleTypes {
