@@ -145,7 +145,7 @@ func TestPausedTopic(t *testing.T) {
 		`the nearest is "delivery_events"`:  {"resume", "--table", "delivery_event"},
 		"has no partition 4; it has 0 to 3": {"resume", "--topic", topic, "--partition", "4"},
 		"was used for another act":          {"pause", "--topic", topic, "--for", "9h", "--request-id", "three"},
-		"is not within 1s and 144h0m0s":     {"pause", "--topic", topic},
+		"is not within 1s and 144h":         {"pause", "--topic", topic},
 		"names neither a topic nor a table": {"resume"},
 		"names a topic and a table":         {"resume", "--topic", topic, "--table", "delivery_events"},
 		"500 is the most":                   {"resume", "--topic", topic, "--reason", strings.Repeat("x", 501)},
@@ -245,7 +245,7 @@ func TestMovedLanes(t *testing.T) {
 		`the nearest is "` + topic + `"`:  {"move", "--topic", topic + "s", "--partition", "1", "--to", "writer-2"},
 		"has no partition 9; it has 0 to": {"move", "--topic", topic, "--partition", "9", "--to", "writer-2"},
 		`the nearest is "writer"`:         {"drain", "--writer", "writr"},
-		"is not within 1s and 24h0m0s":    {"drain", "--writer", "writer", "--for", "25h"},
+		"is not within 1s and 24h":        {"drain", "--writer", "writer", "--for", "25h"},
 	} {
 		if code, out := w.at(w.Ingests[1], args...); code != 1 || !strings.Contains(out, want) {
 			t.Errorf("ingest %v: status %d, %s; want %q", args, code, out, want)

@@ -32,8 +32,8 @@ type Bench struct {
 	Floor bool
 	// Bin is the folder of the binaries sandbox, writer and ingest, Root that of the source, for the floor.
 	Bin, Root string
-	// Profile is a file for the profiles of both services' processor time while they move full topics, those of all runs
-	// as one; empty for none.
+	// Profile is a file for the profiles of both services' processor time while they move full topics, those of all
+	// runs as one; empty for none.
 	Profile string
 	// Progress receives what is going on.
 	Progress io.Writer

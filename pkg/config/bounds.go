@@ -18,17 +18,17 @@ type Bounds struct {
 
 // Check reports a duration out of bounds under its key.
 func (b Bounds) Check(report func(key, message, remedy string), key string, d Duration) {
-	remedy := fmt.Sprintf("write %s to %s; %s is right for most", spoken(b.Least), spoken(b.Most), spoken(b.Right))
+	remedy := fmt.Sprintf("write %s to %s; %s is right for most", Spoken(b.Least), Spoken(b.Most), Spoken(b.Right))
 	switch v := d.Std(); {
 	case v < b.Least:
-		report(key, fmt.Sprintf("%s is too short: %s", spoken(v), b.Short), remedy)
+		report(key, fmt.Sprintf("%s is too short: %s", Spoken(v), b.Short), remedy)
 	case v > b.Most:
-		report(key, fmt.Sprintf("%s is too long: %s", spoken(v), b.Long), remedy)
+		report(key, fmt.Sprintf("%s is too long: %s", Spoken(v), b.Long), remedy)
 	}
 }
 
-// spoken is a duration without zeros behind it: 30m, not 30m0s.
-func spoken(d time.Duration) string {
+// Spoken is a duration without zeros behind it: 30m, not 30m0s.
+func Spoken(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/waybill-data/waybill/pkg/config"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
@@ -23,10 +24,8 @@ func CheckDrain(r *adminv1.DrainWriterRequest) error {
 	if !r.GetEnd() && (length < shortestDrain || length > longestDrain) {
 		return status.Errorf(
 			codes.InvalidArgument,
-			"length: %v is not within %v and %v",
-			length,
-			shortestDrain,
-			longestDrain,
+			"length: %s is not within %s and %s",
+			config.Spoken(length), config.Spoken(shortestDrain), config.Spoken(longestDrain),
 		)
 	}
 	return nil

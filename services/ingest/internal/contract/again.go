@@ -5,10 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"reflect"
 	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -132,33 +129,3 @@ func (s *Set) Of(name string) string {
 
 // SameSchema reports whether two entries were compiled from the same text of a schema.
 func (e *Entry) SameSchema(as *Entry) bool { return e.contract.source == as.contract.source }
-
-// Says tells what an entry says otherwise than an earlier one, key by key.
-func Says(old, e *Entry) (what []string) {
-	was, is := keys(&old.Config), keys(&e.Config)
-	for _, key := range slices.Sorted(maps.Keys(is)) {
-		if was[key] != is[key] {
-			what = append(what, fmt.Sprintf("%s is %s in place of %s", key, is[key], was[key]))
-		}
-	}
-	return what
-}
-
-// keys are what an entry says, by the keys of the configuration, as JSON.
-func keys(c *Config) map[string]string {
-	out := map[string]string{}
-	v := reflect.ValueOf(c).Elem()
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
-		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		if key == "" || !f.IsExported() {
-			continue
-		}
-		text, err := json.Marshal(v.Field(i).Interface())
-		if err != nil {
-			panic(err) // it has texts, numbers, lists and maps alone
-		}
-		out[key] = string(text)
-	}
-	return out
-}

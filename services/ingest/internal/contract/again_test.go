@@ -4,10 +4,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/waybill-data/waybill/pkg/config"
 )
 
 // loaded is a set of entries of a test.
@@ -54,7 +57,20 @@ func TestLoadedAgain(t *testing.T) {
 		},
 		"of a pattern": {
 			entries: []Config{orders(nil), stock, func() Config { c := many; c.As = "json"; return c }()},
-			changed: []string{"topics that match eu_.*"}, says: `as is "json" in place of ""`,
+			changed: []string{"topics that match eu_.*"}, says: `as is "json" in place of nothing`,
+		},
+		"a goal": {
+			entries: []Config{orders(func(c *Config) {
+				c.Freshness.Goal, c.Freshness.Stale = config.Duration(40*time.Second), config.Duration(5*time.Minute)
+			}), stock, many},
+			changed: []string{"topic orders"},
+			says:    `freshness.goal is 40s in place of nothing; freshness.stale is 5m in place of nothing`,
+		},
+		"a column": {
+			entries: []Config{orders(func(c *Config) {
+				c.Columns = map[string]Column{"id": {Name: "ident"}}
+			}), stock, many},
+			changed: []string{"topic orders"}, says: `columns.id.name is "ident" in place of nothing`,
 		},
 		"another table": {
 			entries: []Config{orders(func(c *Config) { c.Table = "other" }), stock, many},
@@ -112,6 +128,22 @@ func TestLoadedAgain(t *testing.T) {
 	}
 	if key := old.Of("eu_1"); key != "topics that match eu_.*" || old.Of("nobody") != "" {
 		t.Errorf("contracts of eu_1 are %q, of nobody %q", key, old.Of("nobody"))
+	}
+}
+
+// What entries say is told by the keys and in the words of the configuration file.
+func TestSays(t *testing.T) {
+	old := Entry{Config: Config{Types: []string{"a<b", "c"}, Columns: map[string]Column{"total": {Whole: true, Scale: 2}}}}
+	old.Config.Freshness.Stale = config.Duration(90 * time.Second)
+	e := Entry{Config: Config{Columns: map[string]Column{"total": {Scale: 3}}, EventTime: EventTime{Field: "at"}}}
+	e.Config.Freshness.Stale = config.Duration(time.Hour)
+	want := []string{
+		"columns.total.scale is 3 in place of 2", "columns.total.whole is not set in place of true",
+		`event_time.field is "at" in place of nothing`, "freshness.stale is 1h in place of 1m30s",
+		`types is not set in place of ["a<b","c"]`,
+	}
+	if diff := cmp.Diff(want, Says(&old, &e)); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -81,7 +81,7 @@ func TestTimeOfAFencedLane(t *testing.T) {
 		w.model.mu.Lock()
 		w.model.latency = 10 * time.Second
 		w.model.mu.Unlock()
-		w.produceRows("a", 2)
+		w.produceRows("a", 1)
 		time.Sleep(time.Second)
 		if s := p.lane.Status(); s.WindowBatches != 1 || s.Cause == "fenced" {
 			t.Errorf("before it is fenced: %+v", s)

@@ -369,43 +369,6 @@ func TestSessionOfAClaim(t *testing.T) {
 	}
 }
 
-// While the coordinator has ended a claim and the session goes on, the partition has no lane: the ingest is not ready,
-// and says why.
-func TestAFencedClaimIsSaid(t *testing.T) {
-	m, _ := alone(t, waits)
-	defer m.close()
-	s := m.source
-	s.fenceGrace = time.Hour
-	s.joined.Store(true)
-	ctx, end := context.WithCancel(t.Context())
-	defer end()
-	claims := &session{membership: m, leave: func() {}}
-	messages := make(chan *sarama.ConsumerMessage)
-	c := m.claim(t.Context(), claimed)
-	returned := make(chan error)
-	go func() {
-		returned <- claims.ConsumeClaim(&generation{id: "m", number: 5, ctx: ctx}, plainClaim{messages: messages})
-	}()
-	<-s.group.(*groupless).paused // it has the claim
-	if err := s.Ready(); err != nil {
-		t.Errorf("before: %v", err)
-	}
-	c.end(lane.ErrFenced)
-	eventually(t, "the claim without a lane is said", func() bool {
-		err := s.Ready()
-		return err != nil && strings.Contains(err.Error(), "1 partitions of this member have no lane: another member")
-	})
-	end()
-	if err := <-returned; err != nil {
-		t.Error(err)
-	}
-	if err := s.Ready(); err != nil {
-		t.Errorf("after: %v", err)
-	}
-	close(messages)
-	claims.unread.Wait()
-}
-
 // A change of the load asks for another plan where partitions are assigned by load, and for nothing where they are not.
 func TestOnlyAssignmentByLoadFollowsTheLoad(t *testing.T) {
 	for assignment, follows := range map[string]bool{AssignLoad: true, AssignCooperative: false, AssignSticky: false} {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/fleetview"
 	"github.com/waybill-data/waybill/pkg/steering"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
@@ -33,11 +34,9 @@ func (s *Server) Pause(ctx context.Context, r *adminv1.PauseRequest) (*adminv1.P
 	if length < shortest || length > longest {
 		return nil, status.Errorf(
 			codes.InvalidArgument,
-			"length: %v is not within %v and %v: a pause has an end, and is kept "+
+			"length: %s is not within %s and %s: a pause has an end, and is kept "+
 				"for no longer",
-			length,
-			shortest,
-			longest,
+			config.Spoken(length), config.Spoken(shortest), config.Spoken(longest),
 		)
 	}
 	return steering.Once(ctx, &s.book, act, r, func() (*adminv1.PauseResponse, error) {
