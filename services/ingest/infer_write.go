@@ -93,10 +93,10 @@ func (in *Inference) entry(b *strings.Builder, t *InferredType, file string, col
 		times = []string{"a.path"}
 	}
 	for _, path := range times {
-		fmt.Fprintf(b, "  # event_time: {field: %s}\n", path)
+		fmt.Fprintf(b, "  # event_time: {field: %s}\n", yamlText(path))
 	}
 	for _, path := range ids {
-		fmt.Fprintf(b, "  # event_id: %s\n", path)
+		fmt.Fprintf(b, "  # event_id: %s\n", yamlText(path))
 	}
 }
 

@@ -50,7 +50,7 @@ func TestContractsInferJSON(t *testing.T) {
 		}
 		b.send("orders", int32(i%2), "shop.OrderPlaced",
 			fmt.Appendf(nil, `{"id": "o%d", "created_at": "2026-01-02T03:04:05.%03dZ",
-			"day": "2026-01-%02d", "total": %d.5, "count": %d, "huge": 1844674407370955161%d, "odd": %s, "lines": [{"sku": "a", "price": %d}],
+			"@date": "2026-01-02T03:04:05Z", "day": "2026-01-%02d", "total": %d.5, "count": %d, "huge": 1844674407370955161%d, "odd": %s, "lines": [{"sku": "a", "price": %d}],
 			"matrix": [[1], [2, 3]], "tags": ["a", null], "empty": [], "nothing": null, "by-name": 1, "ID": 2, "a.b": 3,
 			"names": {"k%d": 1, "l%d": 2}%s}`, i, i, i%28+1, i, i, i%10, odd, i, i, i, more))
 		b.send("orders", int32(i%2), "shop.OrderPaid", fmt.Appendf(nil, `{"id": "o%d", "when": "2026-01-02T03:04:05"}`,
@@ -64,7 +64,7 @@ func TestContractsInferJSON(t *testing.T) {
 	for _, want := range []string{
 		"orders: all 82 records of 2 partitions",
 		"       41       2  json    orders_order_paid    shop.OrderPaid",
-		"       40      19  json    orders_order_placed  shop.OrderPlaced",
+		"       40      20  json    orders_order_placed  shop.OrderPlaced",
 		"        1       -  -       -                    null values",
 		"id                -       -  40  STRING                       text\n",
 		"created_at        -       -  40  TIMESTAMP                    text\n",
@@ -95,7 +95,7 @@ func TestContractsInferJSON(t *testing.T) {
 	for _, want := range []string{
 		"types: [shop.OrderPlaced]", "table: orders_order_placed", "schema: orders.order_placed.json",
 		"unknown_fields: keep", "    huge: {type: NUMERIC}", "    by-name: {name: by_name}",
-		"# event_time: {field: created_at}", "# event_id: id",
+		"# event_time: {field: created_at}", `# event_time: {field: "@date"}`, "# event_id: id",
 	} {
 		if !strings.Contains(contracts, want) {
 			t.Errorf("no %q", want)

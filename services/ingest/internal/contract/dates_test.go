@@ -1,6 +1,9 @@
 package contract_test
 
 import (
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -51,6 +54,52 @@ waybill_ingest_far_dates_total{contract="parcels-value",topic="parcels"} 2
 		t.Error(err) // the event's time, which is the column's value, is none beside it
 	}
 }
+
+// A text that is no date is a dead letter, whatever the contract says of far ones; the year 0 is a date before the
+// first.
+func TestTextsThatAreNoDates(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "s.json"), []byte(`{"properties": {"at": {"type": "string", `+
+		`"format": "date-time"}, "day": {"type": "string", "format": "date"}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set, err := contract.Load(t.Context(), []contract.Config{{
+		Topic: "t", Format: "json", Schema: "s.json", Table: "t", Types: []string{"*"},
+		Dates: contract.Dates{From: "1900-01-01", To: "2199-12-31", Beyond: "clamp"},
+	}}, dir, contract.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic := set.Topic("t").Fork()
+	for value, want := range map[string]string{
+		`{"day":"0000-00-00"}`:                 "day=" + unsigned(-25567),
+		`{"day":"9999-12-31"}`:                 "day=84005",
+		`{"at":"0000-12-31T23:59:59Z"}`:        "at=" + unsigned(-2208988800000000),
+		`{"at":"9999-12-31T23:59:59.999999Z"}`: "at=7258118399999999",
+		`{"day":"10000-01-01"}`:                "!payload.day at byte 7: wants a date",
+		`{"day":"infinity"}`:                   "!payload.day at byte 7: wants a date",
+		`{"at":"+10000-01-01T00:00:00Z"}`:      "!payload.at at byte 6: wants a timestamp",
+		`{"at":"-infinity"}`:                   "!payload.at at byte 6: wants a timestamp",
+	} {
+		r := &record.Record{Topic: "t", TimestampMicros: 1, Value: []byte(value)}
+		m := topic.Match(r)
+		row, err := m.Contract.AppendRow(nil, r, m, 1)
+		if refusal, refused := strings.CutPrefix(want, "!"); refused {
+			if err == nil || !strings.Contains(err.Error(), refusal) {
+				t.Errorf("%s: %v, want %s", value, err, refusal)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", value, err)
+		} else if got := payload(t, topic.Routes[0], row); got != want {
+			t.Errorf("%s: %s, want %s", value, got, want)
+		}
+	}
+}
+
+// unsigned is a number as it stands in a row.
+func unsigned(n int64) string { return strconv.FormatUint(uint64(n), 10) }
 
 func TestDatesThatCannotBe(t *testing.T) {
 	for want, dates := range map[string]contract.Dates{

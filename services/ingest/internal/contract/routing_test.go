@@ -146,6 +146,10 @@ func TestFingerprint(t *testing.T) {
 		"event id":  func(c *contract.Config) { c.EventID = "" },
 		"layout":    func(c *contract.Config) { c.PartitionBy = "none"; c.ClusterBy = []string{"none"} },
 		"payload":   func(c *contract.Config) { c.Payload = "order"; c.TopicVersion = "v9" },
+		"key":       func(c *contract.Config) { c.Key = "omit" },
+		"delivery":  func(c *contract.Config) { c.Delivery = "at_least_once" },
+		"evolution": func(c *contract.Config) { c.Evolution, c.MissingValues = "additive", "default" },
+		"columns":   func(c *contract.Config) { c.Columns = map[string]contract.Column{"total": {Skip: true}} },
 		"a default": func(c *contract.Config) { c.TypeHeader = "item_type_name"; c.Tombstones = "ignore" },
 	} {
 		if of(change) != base {

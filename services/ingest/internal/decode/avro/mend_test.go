@@ -169,15 +169,19 @@ func TestDefaultsAsAvroTakesThem(t *testing.T) {
 	}
 	for _, typ := range types {
 		for _, value := range values {
-			schema := recordOf(`{"name":"x","type":` + typ + `,"default":` + value + `}`)
+			field := `{"name":"x","type":` + typ + `,"default":` + value + `}`
+			schema := recordOf(field)
 			_, err := avro.Parse(schema)
-			s, mine := parseSchema(schema)
+			s, mine := parseSchema(recordOf(field + `,{"name":"good","type":"int","default":1}`))
 			if mine != nil {
 				t.Errorf("%s: %v", schema, mine)
 				continue
 			}
 			if taken := s.root.fields[0].noDefault == ""; taken != (err == nil) {
 				t.Errorf("%s: Avro says %v, taken %v: %v", schema, err, taken, s.Warnings())
+			}
+			if s.root.fields[1].noDefault != "" {
+				t.Errorf("%s: another default is lost: %v", schema, s.Warnings())
 			}
 		}
 	}

@@ -26,6 +26,10 @@ func TestTwiceAndForeign(t *testing.T) {
 			`{"name":"x","type":["null",["int","string"]]}`, "R.x: a union stands in a union",
 			"\x02\x02\x02a", `x:{value:{string_value:"a"}}`,
 		},
+		{
+			`{"name":"a","type":` + recordOfName("Union", "y") + `},{"name":"x","type":["null",["int"]]}`,
+			"read as the field value of a record Union_2", "\x02\x02\x00\x02", `a:{y:1} x:{value:1}`,
+		},
 		{`{"name":"x","type":[["null","int"]]}`, "R.x: a union stands in a union", "\x00\x02\x02", `x:{value:1}`},
 		{`{"name":"x","type":["null","null"]},{"name":"y","type":"int"}`, "branch null twice", "\x02\x02", `y:1`},
 		{`{"name":"x","type":"int","type":"string"}`, "", "\x02a", `x:"a"`}, // as JSON parsers read it

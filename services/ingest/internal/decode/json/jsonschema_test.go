@@ -84,6 +84,7 @@ func TestJSONSchemaColumns(t *testing.T) {
 		{`{"allOf":[]}`, `JSON`},
 		{`{"type":"integer","allOf":[]}`, `int64`},
 		{`{"type":[]}`, `JSON`},
+		{`{"nullable":true,"oneOf":[{"type":"array","nullable":true,"items":{"type":"string"}},{"type":"string"}]}`, `JSON`},
 		{`{"const":"a"}`, `string`},
 		{`{"const":true}`, `bool`},
 		{`{}`, `JSON`},

@@ -166,7 +166,7 @@ func (s *Schema) Relaxed() *Schema {
 func relax(n *shape.Node) {
 	if n.Kind == shape.Record {
 		for _, p := range n.Parts {
-			p.Nullable, p.Required, p.NotNull, p.HasDefault, p.NoDefault = true, false, false, false, ""
+			p.Nullable, p.Required, p.NotNull, p.Default, p.HasDefault, p.NoDefault = true, false, false, nil, false, ""
 		}
 	}
 	for _, p := range n.Parts {

@@ -71,6 +71,20 @@ func at(f protoreflect.FileDescriptor, indexes []int) protoreflect.MessageDescri
 	return m
 }
 
+// whole is the message at message indexes, or at those read from the other end where they lead nowhere: serializers for
+// .NET wrote the innermost first for a while (confluent-kafka-dotnet, 2.10.1). It reverses them then. Nil if neither is
+// there.
+func whole(f protoreflect.FileDescriptor, indexes []int) protoreflect.MessageDescriptor {
+	m := at(f, indexes)
+	if m == nil && len(indexes) > 1 {
+		slices.Reverse(indexes)
+		if m = at(f, indexes); m == nil {
+			slices.Reverse(indexes)
+		}
+	}
+	return m
+}
+
 // Types says of which message of a file a payload behind message indexes is, by its full name. It allocates nothing.
 func Types(f protoreflect.FileDescriptor) func(payload []byte) (name []byte, null bool) {
 	names := map[protoreflect.FullName][]byte{}
@@ -88,7 +102,7 @@ func Types(f protoreflect.FileDescriptor) func(payload []byte) (name []byte, nul
 		if err != nil {
 			return nil, false
 		}
-		m := at(f, indexes)
+		m := whole(f, indexes)
 		if m == nil {
 			return nil, false
 		}
@@ -144,12 +158,14 @@ func (d *indexed) Append(dst, payload []byte) ([]byte, error) {
 	}
 	d.indexes = indexes
 	if !slices.Equal(indexes, d.plan.indexes) {
-		reason := fmt.Sprintf("the writer's schema has no message at the indexes %v", indexes)
-		if m := at(d.plan.writer, indexes); m != nil {
-			reason = fmt.Sprintf("the record is a %s, the contract reads a %s", m.FullName(),
-				d.plan.plan.message.FullName())
+		m := whole(d.plan.writer, indexes)
+		if m == nil {
+			return dst, o.Refuse(0, fmt.Sprintf("the writer's schema has no message at the indexes %v", indexes))
 		}
-		return dst, o.Refuse(0, reason)
+		if !slices.Equal(indexes, d.plan.indexes) {
+			return dst, o.Refuse(0, fmt.Sprintf("the record is a %s, the contract reads a %s", m.FullName(),
+				d.plan.plan.message.FullName()))
+		}
 	}
 	row, err := d.Decoder.Append(dst, rest)
 	if e, ok := err.(*decode.Error); ok && e.Offset >= 0 { //nolint:errorlint // a decoder's error is this type itself

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
@@ -141,6 +142,45 @@ func TestTextsThatDoNotCompile(t *testing.T) {
 			"s.proto"); err == nil || !strings.Contains(err.Error(), "the schema does not compile") ||
 			!strings.Contains(err.Error(), reason) {
 			t.Errorf("%s: %v, want %s", text, err, reason)
+		}
+	}
+}
+
+// Indexes that lead to no message are read from the other end; those that lead to one are what they say.
+func TestIndexesFromTheOtherEnd(t *testing.T) {
+	file := parse(t, `syntax = "proto3"; package shop; message Outer { string a = 1; message First { string b = 1; } `+
+		`message Second { string c = 1; } }`)
+	outer := file.Messages().ByName("Outer")
+	types := Types(file)
+	for _, c := range []struct {
+		message, indexes string // as the serializer wrote them: how many, and each
+		refused, is      string
+	}{
+		{"Second", "\x04\x00\x02", "", "shop.Outer.Second"},
+		{"Second", "\x04\x02\x00", "", "shop.Outer.Second"},
+		{"First", "\x04\x00\x00", "", "shop.Outer.First"},
+		{"First", "\x04\x02\x00", "the record is a shop.Outer.Second, the contract reads a shop.Outer.First", "shop.Outer.Second"},
+		{"First", "\x04\x04\x00", "no message at the indexes [2 0]", ""},
+		{"First", "\x02\x02", "no message at the indexes [1]", ""},
+	} {
+		reader := compile(t, outer.Messages().ByName(protoreflect.Name(c.message)), Drop, options)
+		plan, err := reader.Written(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := plan.NewDecoder()
+		payload := append([]byte(c.indexes), nested(1, 'x')...)
+		row, err := d.Append(nil, payload)
+		if c.refused == "" && (err != nil || !bytes.Equal(row, nested(1, 'x'))) ||
+			c.refused != "" && (err == nil || !strings.Contains(err.Error(), c.refused)) {
+			t.Errorf("%s, %x: %x, %v, want %s", c.message, c.indexes, row, err, c.refused)
+		}
+		if name, _ := types(payload); string(name) != c.is {
+			t.Errorf("%x: of type %s, want %s", c.indexes, name, c.is)
+		}
+		right := append(appendIndexes(nil, indexesOf(reader.message)), payload[len(c.indexes):]...)
+		if _, err := d.Append(nil, right); err != nil {
+			t.Error("behind it:", err)
 		}
 	}
 }
