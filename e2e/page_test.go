@@ -101,6 +101,15 @@ func TestStatusPageInABrowser(t *testing.T) {
 		}
 		keep(page, t, fmt.Sprintf("stale-%d.png", width))
 	}
+	if err := chromedp.Do(page, chromedp.Navigate(url+"/fleet"),
+		chromedp.WaitVisible(chromedp.CSS("#live.on"))); err != nil {
+		t.Fatal(err)
+	}
+	says("1 table takes nothing: quota")
+	if err := chromedp.Do(page, chromedp.Navigate(url+"/"),
+		chromedp.WaitVisible(chromedp.CSS("#live.on"))); err != nil {
+		t.Fatal(err)
+	}
 	if code, out := w.top("--once"); code != 1 || !strings.Contains(out, "stale") {
 		t.Errorf("top --once with a stale table: status %d, %s", code, out)
 	}

@@ -24,9 +24,9 @@ const (
 	silentASecond = 1000
 )
 
-// Credentials are c, nil for none, for connections that begin at a pace. A connection costs its handshake and 130 KB
-// of buffers before its client has said anything, so a thousand that come together would stand before all that lanes
-// wait for.
+// Credentials are c, nil for none, for connections that begin at a pace. A connection costs its handshake and
+// more than 100 KB of buffers before its client has said anything, so a thousand that come together would stand before
+// all that lanes wait for.
 func (p *Pace) Credentials(c credentials.TransportCredentials) grpc.ServerOption {
 	return grpc.Creds(&pacedHandshake{cmp.Or(c, insecure.NewCredentials())})
 }

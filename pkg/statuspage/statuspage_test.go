@@ -94,7 +94,7 @@ func (fake) Process() *adminv1.Process {
 		Name: "ingest-1", Service: "ingest", Version: "v1", Address: "10.0.0.7:7080", Started: timestamppb.Now(),
 		Lanes:          10,
 		BytesPerSecond: 5e7, Processor: 0.4, BudgetUsed: 1 << 28, BudgetSize: 1 << 30, Saturation: 0.41,
-		SaturationCause: "processor", Home: "group loader",
+		SaturationCause: "processor", Home: "group loader", Streams: 7, TroubledTables: map[string]int32{"quota": 2},
 	}
 }
 
@@ -207,6 +207,18 @@ func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 	return w
+}
+
+// The fleet is shown with what each process carries, and what keeps its tables; the write streams are those of writers.
+func TestFleetScreen(t *testing.T) {
+	body := get(t, New(t.Context(), viewOf(fake{tables: 1, lanes: 1})), "/fleet").Body.String()
+	for _, want := range []string{
+		"2 tables take nothing: quota", `<td class="n" data-l="Streams">–</td>`, "256.0\u00a0MiB of 1.0\u00a0GiB",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%q is not in %s", want, body)
+		}
+	}
 }
 
 // Each screen is whole without JavaScript, escapes what lanes and tables say, and is below 300 KB with 100 tables and

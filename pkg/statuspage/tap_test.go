@@ -76,7 +76,7 @@ func TestTapAndPreview(t *testing.T) {
 		"/tap?go=1&where=no+filter": {400, []string{"where: 1:4: Syntax error: &lt;here&gt;", `value="no filter"`}},
 		"/preview":                  {200, []string{"Nothing is sent or committed"}},
 		"/preview?topic=orders": {200, []string{
-			"Of the last 1.0k records of orders, 990 would become rows and 10 dead letters", "cut short by time",
+			"Of the last 1000 records of orders, 990 would become rows and 10 dead letters", "cut short by time",
 			"1/7: ",
 		}},
 		"/preview?topic=order": {404, []string{"no contract has that"}},

@@ -22,6 +22,7 @@ import (
 // local is what this writer knows of itself: fleetview.Local. It knows no freshness and nobody else.
 type local struct {
 	lanes   *lane.Service
+	sink    carrier
 	load    *load
 	ready   func() error
 	self    *adminv1.ProcessResponse
@@ -31,12 +32,20 @@ type local struct {
 
 var _ fleetview.Local = (*local)(nil)
 
+// carrier is a sink that says what it carries, and which tables take nothing now.
+type carrier interface {
+	lane.Reporter
+	Streams() int
+}
+
 // newView is what a writer that listens serves as admin.v1.
-func newView(env service.Env, lanes *lane.Service, load *load, ready func() error, ring *events.Ring) *fleetview.View {
+func newView(
+	env service.Env, lanes *lane.Service, sink carrier, load *load, ready func() error, ring *events.Ring,
+) *fleetview.View {
 	self := &adminv1.ProcessResponse{Process: lanes.Name, Address: env.GRPC.Addr().String(), Instance: rand.Text()}
 	ring.Call(lanes.Name)
 	return &fleetview.View{Events: ring, Self: self, Local: &local{
-		lanes: lanes, load: load, ready: ready, self: self, home: lanes.Project + "." + lanes.Dataset,
+		lanes: lanes, sink: sink, load: load, ready: ready, self: self, home: lanes.Project + "." + lanes.Dataset,
 		started: time.Now(),
 	}}
 }
@@ -138,6 +147,13 @@ func (l *local) Process() *adminv1.Process {
 		Lanes:          int32(carried.Lanes), //nolint:gosec // calls
 		BytesPerSecond: l.load.bytesRate(carried.Bytes), Processor: shares.Processor, BudgetUsed: l.load.budget.Used(),
 		BudgetSize: l.load.budget.Limit(), Saturation: saturated, SaturationCause: string(cause), Home: l.home,
+		Streams: int32(l.sink.Streams()), //nolint:gosec // of lanes
+	}
+	for _, trouble := range l.sink.Troubles() {
+		if p.TroubledTables == nil {
+			p.TroubledTables = make(map[string]int32)
+		}
+		p.TroubledTables[trouble.State]++
 	}
 	if err := l.ready(); err != nil {
 		p.NotReady = err.Error()

@@ -45,3 +45,38 @@ func TestThePortSaysItsBounds(t *testing.T) {
 	stop()
 	finished(t, ran)
 }
+
+// Connections that come together are greeted at a pace, every one of them.
+func TestThePortTakesConnectionsAtAPace(t *testing.T) {
+	conn, stop, ran := start(t, func(*Config) {})
+	const atOnce, later = 64, 64 // 256 a second
+	began := time.Now()
+	var raw []net.Conn
+	hangUp := func() {
+		for _, c := range raw {
+			_ = c.Close() // the server need not wait for them
+		}
+	}
+	defer hangUp()
+	for range atOnce + later {
+		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", conn.Target())
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = append(raw, c)
+		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range raw {
+		if _, err := io.ReadFull(c, make([]byte, 9)); err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+	}
+	if took := time.Since(began); took < time.Second/5 {
+		t.Errorf("%d connections are greeted within %v", len(raw), took)
+	}
+	hangUp()
+	stop()
+	finished(t, ran)
+}

@@ -72,7 +72,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	// The admin server outlives the lanes, so that one can watch them drain.
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	view := newView(env, lanes, carried, func() error { return ready(work) }, ring)
+	view := newView(env, lanes, bigQuery, carried, func() error { return ready(work) }, ring)
 	acts := &steer{lanes: lanes, self: view.Self, log: env.Log}
 	carried.drained = acts.isDrained
 	front := newServer(&c, ports, lanes, tables, carried, apis{view, acts}, env)

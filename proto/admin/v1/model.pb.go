@@ -914,9 +914,14 @@ type Process struct {
 	// Why it cannot do its work; empty when it can.
 	NotReady string `protobuf:"bytes,14,opt,name=not_ready,json=notReady,proto3" json:"not_ready,omitempty"`
 	// A writer's project and dataset, an ingest's consumer group.
-	Home          string `protobuf:"bytes,15,opt,name=home,proto3" json:"home,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Home string `protobuf:"bytes,15,opt,name=home,proto3" json:"home,omitempty"`
+	// Write streams that a writer has open for appending.
+	Streams int32 `protobuf:"varint,16,opt,name=streams,proto3" json:"streams,omitempty"`
+	// How many tables of a writer take nothing now, by why: quota, unavailable or schema (it is tried again until it
+	// works), refused (it needs an operator).
+	TroubledTables map[string]int32 `protobuf:"bytes,17,rep,name=troubled_tables,json=troubledTables,proto3" json:"troubled_tables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Process) Reset() {
@@ -1052,6 +1057,20 @@ func (x *Process) GetHome() string {
 		return x.Home
 	}
 	return ""
+}
+
+func (x *Process) GetStreams() int32 {
+	if x != nil {
+		return x.Streams
+	}
+	return 0
+}
+
+func (x *Process) GetTroubledTables() map[string]int32 {
+	if x != nil {
+		return x.TroubledTables
+	}
+	return nil
 }
 
 // ProcessResponse says whether a process that was asked responded.
@@ -2613,7 +2632,7 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\x04rows\x18\x03 \x01(\x03R\x04rows\x12\x12\n" +
 	"\x04drop\x18\x04 \x01(\x03R\x04drop\x12\"\n" +
 	"\rat_least_once\x18\x05 \x01(\bR\vatLeastOnce\x12\x18\n" +
-	"\atrouble\x18\x06 \x01(\tR\atrouble\"\xd9\x03\n" +
+	"\atrouble\x18\x06 \x01(\tR\atrouble\"\x86\x05\n" +
 	"\aProcess\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x18\n" +
@@ -2634,7 +2653,12 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"saturation\x12)\n" +
 	"\x10saturation_cause\x18\r \x01(\tR\x0fsaturationCause\x12\x1b\n" +
 	"\tnot_ready\x18\x0e \x01(\tR\bnotReady\x12\x12\n" +
-	"\x04home\x18\x0f \x01(\tR\x04home\"w\n" +
+	"\x04home\x18\x0f \x01(\tR\x04home\x12\x18\n" +
+	"\astreams\x18\x10 \x01(\x05R\astreams\x12N\n" +
+	"\x0ftroubled_tables\x18\x11 \x03(\v2%.admin.v1.Process.TroubledTablesEntryR\x0etroubledTables\x1aA\n" +
+	"\x13TroubledTablesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"w\n" +
 	"\x0fProcessResponse\x12\x18\n" +
 	"\aprocess\x18\x01 \x01(\tR\aprocess\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
@@ -2790,7 +2814,7 @@ func file_admin_v1_model_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_admin_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_admin_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_admin_v1_model_proto_goTypes = []any{
 	(State)(0),                    // 0: admin.v1.State
 	(*Share)(nil),                 // 1: admin.v1.Share
@@ -2815,56 +2839,58 @@ var file_admin_v1_model_proto_goTypes = []any{
 	(*ReplayRange)(nil),           // 20: admin.v1.ReplayRange
 	(*ReplayFault)(nil),           // 21: admin.v1.ReplayFault
 	nil,                           // 22: admin.v1.Table.LanesEntry
-	nil,                           // 23: admin.v1.Replay.TablesEntry
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
+	nil,                           // 23: admin.v1.Process.TroubledTablesEntry
+	nil,                           // 24: admin.v1.Replay.TablesEntry
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
 }
 var file_admin_v1_model_proto_depIdxs = []int32{
 	0,  // 0: admin.v1.Table.state:type_name -> admin.v1.State
-	24, // 1: admin.v1.Table.complete_through:type_name -> google.protobuf.Timestamp
-	25, // 2: admin.v1.Table.goal:type_name -> google.protobuf.Duration
-	25, // 3: admin.v1.Table.stale:type_name -> google.protobuf.Duration
-	24, // 4: admin.v1.Table.since:type_name -> google.protobuf.Timestamp
+	25, // 1: admin.v1.Table.complete_through:type_name -> google.protobuf.Timestamp
+	26, // 2: admin.v1.Table.goal:type_name -> google.protobuf.Duration
+	26, // 3: admin.v1.Table.stale:type_name -> google.protobuf.Duration
+	25, // 4: admin.v1.Table.since:type_name -> google.protobuf.Timestamp
 	1,  // 5: admin.v1.Table.shares:type_name -> admin.v1.Share
-	25, // 6: admin.v1.Table.behind:type_name -> google.protobuf.Duration
+	26, // 6: admin.v1.Table.behind:type_name -> google.protobuf.Duration
 	22, // 7: admin.v1.Table.lanes:type_name -> admin.v1.Table.LanesEntry
-	25, // 8: admin.v1.Table.eta:type_name -> google.protobuf.Duration
-	25, // 9: admin.v1.Table.settle_p50:type_name -> google.protobuf.Duration
-	25, // 10: admin.v1.Table.settle_p99:type_name -> google.protobuf.Duration
+	26, // 8: admin.v1.Table.eta:type_name -> google.protobuf.Duration
+	26, // 9: admin.v1.Table.settle_p50:type_name -> google.protobuf.Duration
+	26, // 10: admin.v1.Table.settle_p99:type_name -> google.protobuf.Duration
 	3,  // 11: admin.v1.Table.history:type_name -> admin.v1.StateInterval
-	24, // 12: admin.v1.StateInterval.from:type_name -> google.protobuf.Timestamp
-	24, // 13: admin.v1.StateInterval.until:type_name -> google.protobuf.Timestamp
+	25, // 12: admin.v1.StateInterval.from:type_name -> google.protobuf.Timestamp
+	25, // 13: admin.v1.StateInterval.until:type_name -> google.protobuf.Timestamp
 	0,  // 14: admin.v1.StateInterval.state:type_name -> admin.v1.State
-	24, // 15: admin.v1.Lane.since:type_name -> google.protobuf.Timestamp
-	24, // 16: admin.v1.Lane.cause_since:type_name -> google.protobuf.Timestamp
+	25, // 15: admin.v1.Lane.since:type_name -> google.protobuf.Timestamp
+	25, // 16: admin.v1.Lane.cause_since:type_name -> google.protobuf.Timestamp
 	1,  // 17: admin.v1.Lane.shares:type_name -> admin.v1.Share
-	25, // 18: admin.v1.Lane.behind:type_name -> google.protobuf.Duration
+	26, // 18: admin.v1.Lane.behind:type_name -> google.protobuf.Duration
 	5,  // 19: admin.v1.Lane.checkpoint:type_name -> admin.v1.Checkpoint
 	6,  // 20: admin.v1.Checkpoint.streams:type_name -> admin.v1.Stream
-	24, // 21: admin.v1.Process.started:type_name -> google.protobuf.Timestamp
-	11, // 22: admin.v1.Plan.writers:type_name -> admin.v1.PlannedWriter
-	12, // 23: admin.v1.Plan.moves:type_name -> admin.v1.Move
-	10, // 24: admin.v1.Plan.ahead:type_name -> admin.v1.NextMove
-	25, // 25: admin.v1.PlannedWriter.latency:type_name -> google.protobuf.Duration
-	24, // 26: admin.v1.Move.time:type_name -> google.protobuf.Timestamp
-	25, // 27: admin.v1.Move.took:type_name -> google.protobuf.Duration
-	24, // 28: admin.v1.Event.time:type_name -> google.protobuf.Timestamp
-	24, // 29: admin.v1.DeadLetterCount.first:type_name -> google.protobuf.Timestamp
-	24, // 30: admin.v1.DeadLetterCount.last:type_name -> google.protobuf.Timestamp
-	15, // 31: admin.v1.DeadLetterCount.sample:type_name -> admin.v1.LetterSample
-	17, // 32: admin.v1.LoadedContract.columns:type_name -> admin.v1.Column
-	24, // 33: admin.v1.Replay.started:type_name -> google.protobuf.Timestamp
-	24, // 34: admin.v1.Replay.ended:type_name -> google.protobuf.Timestamp
-	25, // 35: admin.v1.Replay.left:type_name -> google.protobuf.Duration
-	23, // 36: admin.v1.Replay.tables:type_name -> admin.v1.Replay.TablesEntry
-	20, // 37: admin.v1.Replay.ranges:type_name -> admin.v1.ReplayRange
-	21, // 38: admin.v1.Replay.faults:type_name -> admin.v1.ReplayFault
-	24, // 39: admin.v1.ReplayRange.settled:type_name -> google.protobuf.Timestamp
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	25, // 21: admin.v1.Process.started:type_name -> google.protobuf.Timestamp
+	23, // 22: admin.v1.Process.troubled_tables:type_name -> admin.v1.Process.TroubledTablesEntry
+	11, // 23: admin.v1.Plan.writers:type_name -> admin.v1.PlannedWriter
+	12, // 24: admin.v1.Plan.moves:type_name -> admin.v1.Move
+	10, // 25: admin.v1.Plan.ahead:type_name -> admin.v1.NextMove
+	26, // 26: admin.v1.PlannedWriter.latency:type_name -> google.protobuf.Duration
+	25, // 27: admin.v1.Move.time:type_name -> google.protobuf.Timestamp
+	26, // 28: admin.v1.Move.took:type_name -> google.protobuf.Duration
+	25, // 29: admin.v1.Event.time:type_name -> google.protobuf.Timestamp
+	25, // 30: admin.v1.DeadLetterCount.first:type_name -> google.protobuf.Timestamp
+	25, // 31: admin.v1.DeadLetterCount.last:type_name -> google.protobuf.Timestamp
+	15, // 32: admin.v1.DeadLetterCount.sample:type_name -> admin.v1.LetterSample
+	17, // 33: admin.v1.LoadedContract.columns:type_name -> admin.v1.Column
+	25, // 34: admin.v1.Replay.started:type_name -> google.protobuf.Timestamp
+	25, // 35: admin.v1.Replay.ended:type_name -> google.protobuf.Timestamp
+	26, // 36: admin.v1.Replay.left:type_name -> google.protobuf.Duration
+	24, // 37: admin.v1.Replay.tables:type_name -> admin.v1.Replay.TablesEntry
+	20, // 38: admin.v1.Replay.ranges:type_name -> admin.v1.ReplayRange
+	21, // 39: admin.v1.Replay.faults:type_name -> admin.v1.ReplayFault
+	25, // 40: admin.v1.ReplayRange.settled:type_name -> google.protobuf.Timestamp
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_model_proto_init() }
@@ -2880,7 +2906,7 @@ func file_admin_v1_model_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_model_proto_rawDesc), len(file_admin_v1_model_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

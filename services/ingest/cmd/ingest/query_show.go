@@ -94,18 +94,47 @@ func showLanes(out io.Writer, width int, r *adminv1.ListLanesResponse) {
 func showFleet(out io.Writer, width int, r *adminv1.GetFleetResponse) {
 	say(out, width, fmt.Sprintf("The load needs %d ingest(s) and %d writer(s): %s.\n\n", r.GetIngestsNeeded(),
 		r.GetWritersNeeded(), cmp.Or(r.GetReason(), "nothing was measured yet")))
-	right := []bool{false, false, true, true, true}
+	right := []bool{false, false, true, true, true, false, true, true}
 	t := newTable(out, width, right, "process", "service", "lanes", "bytes/s", "saturation",
-		"by", "address", "not ready")
+		"by", "budget", "streams", "address", "trouble")
 	for _, p := range r.GetProcesses() {
 		t.add(p.GetName(), p.GetService(), fmt.Sprint(p.GetLanes()), perSecond(p.GetBytesPerSecond()),
-			fmt.Sprintf("%.0f%%", 100*p.GetSaturation()), p.GetSaturationCause(), p.GetAddress(), p.GetNotReady())
+			fmt.Sprintf("%.0f%%", 100*p.GetSaturation()), p.GetSaturationCause(), budget(p), streams(p), p.GetAddress(),
+			troubles(p))
 	}
 	t.flush()
 	for _, p := range r.GetPlans() {
 		showPlan(out, width, p)
 	}
 	showResponses(out, r.GetResponses())
+}
+
+// budget is how much of the memory budget is taken.
+func budget(p *adminv1.Process) string {
+	if p.GetBudgetSize() <= 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.0f%%", 100*float64(p.GetBudgetUsed())/float64(p.GetBudgetSize()))
+}
+
+// streams are a writer's write streams.
+func streams(p *adminv1.Process) string {
+	if p.GetService() != "writer" {
+		return "–"
+	}
+	return fmt.Sprint(p.GetStreams())
+}
+
+// troubles are what keeps a process from its work: of itself, and of the tables that take nothing.
+func troubles(p *adminv1.Process) string {
+	var all []string
+	if p.GetNotReady() != "" {
+		all = append(all, p.GetNotReady())
+	}
+	for _, why := range slices.Sorted(maps.Keys(p.GetTroubledTables())) {
+		all = append(all, fmt.Sprintf("tables that take nothing: %d, %s", p.GetTroubledTables()[why], why))
+	}
+	return strings.Join(all, "; ")
 }
 
 func showPlan(out io.Writer, width int, p *adminv1.Plan) {

@@ -133,7 +133,9 @@ func TestLoadedAgain(t *testing.T) {
 
 // What entries say is told by the keys and in the words of the configuration file.
 func TestSays(t *testing.T) {
-	old := Entry{Config: Config{Types: []string{"a<b", "c"}, Columns: map[string]Column{"total": {Whole: true, Scale: 2}}}}
+	old := Entry{Config: Config{
+		Types: []string{"a<b", "c"}, Columns: map[string]Column{"total": {Whole: true, Scale: 2}},
+	}}
 	old.Config.Freshness.Stale = config.Duration(90 * time.Second)
 	e := Entry{Config: Config{Columns: map[string]Column{"total": {Scale: 3}}, EventTime: EventTime{Field: "at"}}}
 	e.Config.Freshness.Stale = config.Duration(time.Hour)

@@ -64,7 +64,7 @@ func (s *Sink) open(t *table, p preamble, rows int64, results func(lane.Result))
 	a.queue.limit, a.queue.repeats = limit, p.repeats
 	a.queue.careful = t.carefulUntil()
 	a.queue.solo = time.Now().Before(a.queue.careful)
-	s.metrics.open.Inc()
+	s.appends(1)
 	go a.run()
 	return a
 }
@@ -333,5 +333,5 @@ func (a *appender) finish() {
 	// A delivery under way still calls back; wait for it.
 	a.delivering <- struct{}{}
 	defer func() { <-a.delivering }()
-	a.sink.metrics.open.Dec()
+	a.sink.appends(-1)
 }

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/bigquery"
@@ -89,6 +90,8 @@ type Sink struct {
 	// skies guards weathers, by the tables' resource names.
 	skies    sync.Mutex
 	weathers map[string]*weather
+	// appending counts the write streams that are open for appending.
+	appending atomic.Int64
 }
 
 // Open makes a sink. It does no I/O but reading the credentials file: BigQuery being away is not an error here.

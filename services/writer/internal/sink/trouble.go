@@ -35,6 +35,12 @@ func (t *traveller) trouble() lane.Trouble {
 	}
 }
 
+// Streams returns how many write streams are open for appending.
+func (s *Sink) Streams() int { return int(s.appending.Load()) }
+
+// appends counts write streams that open or close.
+func (s *Sink) appends(n int64) { s.metrics.open.Set(float64(s.appending.Add(n))) }
+
 // Troubles implements lane.Reporter.
 func (s *Sink) Troubles() map[string]lane.Trouble {
 	s.skies.Lock()
