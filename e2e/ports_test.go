@@ -43,8 +43,8 @@ func callerWith(t *testing.T, by, trusts *tlstest.Authority, name tlstest.Name) 
 	return c
 }
 
-// requested is what becomes of a caller at both ports of a service: the code of a list of tables, and the status of a page,
-// 0 where there is no connection.
+// requested is what becomes of a caller at both ports of a service: the code of a list of tables, and the status of a
+// page, 0 where there is no connection.
 func (w *world) requested(s *stack.Service, secure *tls.Config, page string) (codes.Code, int) {
 	w.t.Helper()
 	conn, err := grpc.NewClient(s.GRPC, grpc.WithTransportCredentials(credentials.NewTLS(secure.Clone())))

@@ -13,8 +13,8 @@ import (
 // part is a word in a name: FetchResponse has two.
 var part = regexp.MustCompile(`[A-Z]?[a-z]+|[A-Z]+`)
 
-// No name in the code, of tests too, is a word of our own where the field has one: what comes back is a response, what is
-// wanted is requested, what is noticed is reported, what is given back is released, and what has no result is in doubt.
+// No name in the code, of tests too, is a word of our own where the field has one: what comes back is a response, what
+// is wanted is requested, what is noticed is reported, and what has no result is in doubt.
 func TestDesignNamesAreTheFieldsWords(t *testing.T) {
 	ours := regexp.MustCompile(`^(?i:answer(s|ed|ing)?|asked|asking|told|heard|caught|lent|stretch(es)?|portions?|misfits?|` +
 		`greet(s|ed|ing)?|adrift)$`)
@@ -23,7 +23,8 @@ func TestDesignNamesAreTheFieldsWords(t *testing.T) {
 		"CaughtUp":     true, "caughtUp": true, // a consumer has caught up when it lags behind nothing
 	}
 	names := 0
-	for path, file := range parsed(t, "..", func(string) bool { return true }, "pkg", "sandbox", "services", "e2e", "tools") {
+	all := func(string) bool { return true }
+	for path, file := range parsed(t, "..", all, "pkg", "sandbox", "services", "e2e", "tools") {
 		if strings.HasSuffix(path, ".pb.go") {
 			continue
 		}
