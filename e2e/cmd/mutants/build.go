@@ -136,7 +136,7 @@ func (b *binaries) controlScripts(ctx context.Context, out io.Writer, chosen []m
 	return nil
 }
 
-// catchByScript names the test that fails without the protection.
+// killByScript names the test that fails without the protection.
 func (b *binaries) killByScript(ctx context.Context, m mutant) (string, time.Duration, error) {
 	_, passed, took, err := b.play(ctx, m.script, m.name)
 	if err != nil || passed {

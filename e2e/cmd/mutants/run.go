@@ -136,7 +136,7 @@ func (c *command) controlScenarios(ctx context.Context, out io.Writer, b *binari
 	return nil
 }
 
-// catchEndToEnd lets a mutant loose until verify finds something.
+// killEndToEnd lets a mutant loose until verify finds something.
 func (c *command) killEndToEnd(ctx context.Context, b *binaries, m mutant) (string, error) {
 	if m.scenario == nil {
 		return "", nil
@@ -200,7 +200,7 @@ func (c *command) show(out io.Writer, verdicts []verdict) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nmutants: killed %d of %d\n", killed, len(verdicts))
+	fmt.Fprintf(out, "\nmutants: caught %d of %d\n", killed, len(verdicts))
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
