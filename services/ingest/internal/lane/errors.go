@@ -79,8 +79,21 @@ func callError(err error) error {
 	case codes.Unimplemented:
 		return fmt.Errorf("%w: %s", ErrNoWriter, s.Message())
 	}
+	if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
+		return &endError{status.Convert(err)}
+	}
 	return err
 }
+
+// endError is a status that a call ended with, in the words of whoever ended it.
+type endError struct{ status *status.Status }
+
+func (e *endError) Error() string {
+	return fmt.Sprintf("the call to the writer ended, %v: %s", e.status.Code(), e.status.Message())
+}
+
+// GRPCStatus lets the packages of gRPC know the code.
+func (e *endError) GRPCStatus() *status.Status { return e.status }
 
 // recovered makes an error of what recover returned; nil without a panic. A panic ends the call as a fault of ours
 // would: the lane gives back what it holds, says where it happened, and rests, since what made it panic is most likely
