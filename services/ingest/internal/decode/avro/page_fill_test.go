@@ -72,28 +72,81 @@ func fill(out *bytes.Buffer, first, indent string, words []string) {
 // piece is what no line may end within: what is in backquotes, with what sticks to it.
 var piece = regexp.MustCompile("(?:`[^`]*`|[^\\s`])+")
 
-// list writes a table as a list: its first cell, and the others behind the words above them.
+// list writes a table that is too wide: as many of its first columns as fit, as a table, and the others below it as a
+// list, each cell behind the words above it.
 func list(out *bytes.Buffer, table []string) {
-	cells := func(row string) []string {
-		row = strings.ReplaceAll(strings.Trim(strings.TrimSpace(row), "|"), `\|`, "\x00")
-		all := strings.Split(row, "|")
-		for i, c := range all {
-			all[i] = strings.ReplaceAll(strings.TrimSpace(c), "\x00", "|")
-		}
-		return all
+	rows := make([][]string, len(table))
+	for i, row := range table {
+		rows[i] = cells(row)
 	}
-	head := cells(table[0])
-	for _, row := range table[2:] {
+	shown := fitting(rows)
+	if shown > 1 {
+		aligned(out, rows, shown)
+		out.WriteByte('\n')
+	} else {
+		shown = 1
+	}
+	head := rows[0]
+	for _, row := range rows[2:] {
 		var rest []string
-		all := cells(row)
-		for i, c := range all[1:] {
-			if i > 0 && c != "" && head[i+1] != "" {
-				c = head[i+1] + ": " + c
+		for i := shown; i < len(row); i++ {
+			c := row[i]
+			if c != "" && head[i] != "" && i > 1 {
+				c = head[i] + ": " + c
 			}
 			if c != "" {
 				rest = append(rest, c)
 			}
 		}
-		fill(out, "- ", "  ", piece.FindAllString(all[0]+": "+strings.Join(rest, "; "), -1))
+		if len(rest) > 0 {
+			text := strings.ReplaceAll(row[0]+": "+strings.Join(rest, "; "), `\|`, "|")
+			fill(out, "- ", "  ", piece.FindAllString(text, -1))
+		}
+	}
+}
+
+// cells are the texts between the bars of a row.
+func cells(row string) []string {
+	row = strings.ReplaceAll(strings.Trim(strings.TrimSpace(row), "|"), `\|`, "\x00")
+	all := strings.Split(row, "|")
+	for i, c := range all {
+		all[i] = strings.ReplaceAll(strings.TrimSpace(c), "\x00", `\|`)
+	}
+	return all
+}
+
+// fitting is how many of the first columns fit into a line.
+func fitting(rows [][]string) int {
+	taken := 1
+	for i := range rows[0] {
+		if taken += widest(rows, i) + 3; taken > width {
+			return i
+		}
+	}
+	return len(rows[0])
+}
+
+// widest is the number of characters of a column.
+func widest(rows [][]string, column int) (n int) {
+	for i, row := range rows {
+		if i != 1 {
+			n = max(n, utf8.RuneCountInString(row[column]))
+		}
+	}
+	return n
+}
+
+// aligned writes the first columns as a table whose bars stand below each other.
+func aligned(out *bytes.Buffer, rows [][]string, columns int) {
+	for i, row := range rows {
+		for c := range columns {
+			n := widest(rows, c)
+			if i == 1 {
+				out.WriteString("|" + strings.Repeat("-", n+2))
+				continue
+			}
+			out.WriteString("| " + row[c] + strings.Repeat(" ", n-utf8.RuneCountInString(row[c])) + " ")
+		}
+		out.WriteString("|\n")
 	}
 }
