@@ -20,10 +20,10 @@ type event struct {
 	ingests int
 	// class says what is promised of it.
 	class class
-	// times is how often each lane has to move, where that is not once; updates says that writers take each other's
+	// times is how often each lane has to move, where that is not once; updates says how writers take each other's
 	// place.
 	times   int
-	updates bool
+	updates update
 	// restarts says that the static ingest which comes back does so.
 	restarts bool
 	// do does it. It returns the moment from which the time until all is even counts; zero: from the beginning.

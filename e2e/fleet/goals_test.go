@@ -10,7 +10,7 @@ import (
 func met() *Report {
 	r := &Report{Lanes: 32, Rows: []Row{
 		{Class: graceful, Even: 4 * time.Second, Silence: 300 * time.Millisecond, Moved: 24, Needed: 24},
-		{Class: graceful, Even: time.Second, Updates: true, Moved: 38, Needed: 32},
+		{Class: graceful, Even: time.Second, Updates: inTurn, Moved: 38, Needed: 32},
 		{Class: killed, Silence: time.Second, Created: 8, Finalized: 8},
 		{Class: hung, Silence: 5 * time.Second},
 		{Class: away, Even: 400 * time.Millisecond},
@@ -18,6 +18,7 @@ func met() *Report {
 		{Class: shared, Even: 2 * time.Second, Silence: 800 * time.Millisecond, Kept: 200 * time.Millisecond},
 		{Class: shared, Restarts: true, Silence: 3 * time.Second, Kept: 200 * time.Millisecond},
 		{Class: deserted, Silence: 12 * time.Second},
+		{Class: graceful, Even: time.Second, Updates: atOnce, Moved: 60, Needed: 32},
 	}}
 	r.Produced, r.Verified.Events = 1000, 1000
 	return r
@@ -58,6 +59,7 @@ func TestGoalsAreMissedByWhatBreaksThem(t *testing.T) {
 		{"handed over", func(r *Report) { r.Rows[6].Silence = 2 * time.Second }, "goes to another ingest", true},
 		{"moves", func(r *Report) { r.Rows[0].Moved = 30 }, "writers join or leave", true},
 		{"moves of an update", func(r *Report) { r.Rows[1].Moved = 60 }, "writers are updated", true},
+		{"moves of an update at once", func(r *Report) { r.Rows[9].Moved = 66 }, "updated at once", true},
 		{"stopped", func(r *Report) { r.Rows[8].Stopped = 1 }, "that stop", true},
 		{"finalized", func(r *Report) { r.Rows[0].Finalized = 1 }, "finalized in order", false},
 		{"created", func(r *Report) { r.Rows[6].Created = 1 }, "created in order", true},

@@ -20,8 +20,8 @@ type Row struct {
 	Moved, Needed, Stopped int
 	// Created and Finalized are write streams.
 	Created, Finalized int64
-	// Updates says that writers took each other's place.
-	Updates bool
+	// Updates says how writers took each other's place.
+	Updates update
 	// Restarts says that an ingest came back to its lanes.
 	Restarts bool
 	// Busy is the share of the time in which something on the machine waited for a processor.

@@ -45,10 +45,10 @@ func (r *run) manyScenes() []event {
 
 func (r *run) shortScenes() []event {
 	return []event{
-		{what: "rolling update of one", writers: 1, updates: true, do: r.update(0, [2]int{0, 1})},
+		{what: "rolling update of one", writers: 1, updates: inTurn, do: r.update(0, [2]int{0, 1})},
 		{what: "1 -> 4 writers", writers: 4, do: r.join([]int{1, 2, 3, last}, 2, 3, last)},
 		{
-			what: "rolling update of four", writers: 4, updates: true,
+			what: "rolling update of four", writers: 4, updates: inTurn,
 			do: r.update(time.Second, [2]int{1, 4}, [2]int{2, 5}, [2]int{3, 6}, [2]int{last, 7}),
 		},
 		{what: "4 -> 2 writers", writers: 2, do: r.leave([]int{4, 5}, 6, 7)},
@@ -65,24 +65,24 @@ func (r *run) writerScenes() []event {
 		{what: "4 -> 16 writers", writers: 16, do: r.join(seq(0, 16), seq(4, 16)...), rest: time.Minute},
 		{what: "16 -> 2 writers", writers: 2, do: r.leave(seq(0, 2), seq(2, 16)...)},
 		{what: "2 -> 1 writers", writers: 1, do: r.leave(seq(0, 1), 1)},
-		{what: "rolling update of one", writers: 1, updates: true, do: r.update(0, [2]int{0, 1})},
-		{what: "the same, its name 3 s late", writers: 1, updates: true, do: r.lateName(1, 2, 3*time.Second)},
+		{what: "rolling update of one", writers: 1, updates: inTurn, do: r.update(0, [2]int{0, 1})},
+		{what: "the same, its name 3 s late", writers: 1, updates: inTurn, do: r.lateName(1, 2, 3*time.Second)},
 		{
-			what: "two rolling updates of one, 8 s apart", writers: 1, updates: true, times: 2,
+			what: "two rolling updates of one, 8 s apart", writers: 1, updates: inTurn, times: 2,
 			do: r.update(8*time.Second, [2]int{2, 3}, [2]int{3, 4}),
 		},
 		{what: "the only writer away for 20 s", writers: 1, class: away, do: r.absent(4, 20*time.Second)},
 		{what: "1 -> 4 writers again", writers: 4, do: r.join([]int{4, 0, 1, 2}, 0, 1, 2), rest: 20 * time.Second},
 		{
-			what: "rolling update of four, 10 s a writer", writers: 4, updates: true,
+			what: "rolling update of four, 10 s a writer", writers: 4, updates: inTurn,
 			do: r.update(10*time.Second, [2]int{4, 5}, [2]int{0, 6}, [2]int{1, 7}, [2]int{2, 8}),
 		},
 		{
-			what: "rolling update of four, 8 s a writer", writers: 4, updates: true,
+			what: "rolling update of four, 8 s a writer", writers: 4, updates: inTurn,
 			do: r.update(8*time.Second, [2]int{5, 9}, [2]int{6, 10}, [2]int{7, 11}, [2]int{8, 12}),
 		},
 		{
-			what: "rolling update of four, at once", writers: 4, updates: true,
+			what: "rolling update of four, at once", writers: 4, updates: atOnce,
 			do: r.update(0, [2]int{9, 13}, [2]int{10, 14}, [2]int{11, 15}, [2]int{12, last}),
 		},
 		{what: "SIGKILL of one of four", writers: 3, class: killed, do: r.kill(13, 14, 15, last)},
