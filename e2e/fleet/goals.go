@@ -33,8 +33,8 @@ const (
 	backGoal             = time.Second
 	relieveGoal          = 20 * time.Second
 	many                 = 500
-	// Of the moves that have to be, so many may be made when writers join or leave, when they are updated one by one, and
-	// when all are at once: which of them leaves next nobody can know, so a lane may go to one that leaves too.
+	// Of the moves that have to be, so many may be made when writers join or leave, when they are updated one by one,
+	// and when all are at once: which of them leaves next nobody can know, so a lane may go to one that leaves too.
 	movesGoal, updateGoal, atOnceGoal = 1.1, 1.25, 2
 )
 
