@@ -43,7 +43,6 @@ type selectItem struct {
 type source struct {
 	join   string // "", "JOIN", "LEFT JOIN", "CROSS JOIN"
 	path   []string
-	quoted bool
 	sub    *queryNode
 	unnest *expr
 	alias  string
@@ -380,7 +379,6 @@ func (p *parser) source(join string) *source {
 		s.unnest = p.expr()
 		p.expect(")")
 	default:
-		s.quoted = p.peek().kind == tokenQuoted
 		s.path = p.tablePath()
 	}
 	s.alias = p.alias()

@@ -29,7 +29,6 @@ func typed(t row.Type, format string, args ...any) value {
 // bound is a source in scope.
 type bound struct {
 	alias   string
-	hidden  bool // of a USING: its columns are found, but * does not show the shared one
 	table   *tableScan
 	sql     string // alias inside SQLite
 	columns []*row.Column
@@ -261,7 +260,7 @@ func (t *translator) selectNode(s *selectNode, outer *scope) (string, []*row.Col
 
 // withOutputs lets HAVING use the names of output columns, after those of the sources.
 func (t *translator) withOutputs(sc *scope, columns []*row.Column, items []selectItem) *scope {
-	outputs := &bound{hidden: true, sql: ""}
+	outputs := &bound{}
 	for i, item := range items {
 		if item.alias != "" && i < len(columns) {
 			outputs.columns = append(outputs.columns, columns[i])

@@ -60,7 +60,7 @@ func (a *api) createTable(ctx context.Context, def *bq.Table) (*store.Table, err
 func (a *api) stamp(def *bq.Table, kind string) {
 	now, ref := time.Now().UnixMilli(), def.TableReference
 	def.Kind, def.Id, def.Type = "bigquery#table", ref.ProjectId+":"+ref.DatasetId+"."+ref.TableId, kind
-	def.CreationTime, def.LastModifiedTime, def.Etag, def.Location = now, uint64(now), etag(), a.Location
+	def.CreationTime, def.LastModifiedTime, def.Etag, def.Location = now, uint64(now), etag(), location
 }
 
 // layout checks partitioning, clustering and default values against the schema.

@@ -34,6 +34,13 @@ import (
 	"github.com/waybill-data/waybill/sandbox/bigquery/store"
 )
 
+const (
+	// defaultRequestLimit bounds a request to a _default stream, in bytes, as documented.
+	defaultRequestLimit = 20_000_000
+	// idleLimit is how long an AppendRows call may be silent before it ends with ABORTED.
+	idleLimit = 600 * time.Second
+)
+
 // Config says how strict the service is.
 type Config struct {
 	Store  *store.Store
@@ -42,18 +49,12 @@ type Config struct {
 	Engine *query.Engine
 	// StreamRequestLimit bounds a request to an application-created stream, in bytes; 0 is 10 MiB, as seen live.
 	StreamRequestLimit int
-	// DefaultRequestLimit bounds a request to a _default stream, in bytes; 0 is the documented 20 MB.
-	DefaultRequestLimit int
 	// RequireParams refuses AppendRows without x-goog-request-params, as the service does outside the US.
 	RequireParams bool
-	// Idle ends an AppendRows call without traffic with ABORTED; 0 is 600 s.
-	Idle time.Duration
 	// Discard must be what the store was opened with: rows are counted and neither checked nor kept.
 	Discard bool
 	// TLS, if set, is what the listener is served with.
 	TLS *tls.Config
-	// Location is what streams say of where they are; empty is "us".
-	Location string
 }
 
 // Server is a running gRPC server.
@@ -76,15 +77,6 @@ func Serve(listener net.Listener, cfg Config) *Server {
 	if cfg.StreamRequestLimit == 0 {
 		cfg.StreamRequestLimit = 10 << 20
 	}
-	if cfg.DefaultRequestLimit == 0 {
-		cfg.DefaultRequestLimit = 20_000_000
-	}
-	if cfg.Idle == 0 {
-		cfg.Idle = 600 * time.Second
-	}
-	if cfg.Location == "" {
-		cfg.Location = "us"
-	}
 	s := &Server{cfg: cfg, conns: map[string]net.Conn{}, served: make(chan error, 1)}
 	s.close = sync.OnceValue(s.end)
 	security := insecure.NewCredentials()
@@ -94,7 +86,7 @@ func Serve(listener net.Listener, cfg Config) *Server {
 	s.grpc = grpc.NewServer(
 		grpc.Creds(security),
 		grpc.ForceServerCodecV2(newCodec(cfg.Discard)),
-		grpc.MaxRecvMsgSize(max(cfg.StreamRequestLimit, cfg.DefaultRequestLimit)+32<<20),
+		grpc.MaxRecvMsgSize(max(cfg.StreamRequestLimit, defaultRequestLimit)+32<<20),
 		grpc.UnknownServiceHandler(func(_ any, rpc grpc.ServerStream) error {
 			method, _ := grpc.MethodFromServerStream(rpc)
 			return status.Errorf(codes.Unimplemented,
@@ -199,7 +191,7 @@ func (s *Server) concealed(method, name string, err error) error {
 	}
 	table, _, _ := strings.Cut(store.CanonicalStream(name), "/streams/")
 	return &store.Error{
-		Code: codes.PermissionDenied, Entity: name, EndsCall: true,
+		Code: codes.PermissionDenied, Entity: name,
 		Message: fmt.Sprintf("Permission 'TABLES_UPDATE_DATA' denied on resource '%s' (or it may not exist).", table),
 	}
 }
@@ -254,7 +246,7 @@ func (s *Server) GetWriteStream(ctx context.Context,
 func (s *Server) describe(st *store.Stream, schema bool) *storagepb.WriteStream {
 	i := st.Info()
 	out := &storagepb.WriteStream{
-		Name: i.Name, Type: i.Kind, CreateTime: timestamppb.New(i.Created), Location: s.cfg.Location,
+		Name: i.Name, Type: i.Kind, CreateTime: timestamppb.New(i.Created), Location: "us",
 		WriteMode: storagepb.WriteStream_INSERT,
 	}
 	if !i.Committed.IsZero() {
