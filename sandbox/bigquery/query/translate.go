@@ -237,9 +237,6 @@ func (t *translator) selectNode(s *selectNode, outer *scope) (string, []*row.Col
 	if len(s.group) > 0 {
 		var group []string
 		for _, e := range s.group {
-			if e.op == "path" && strings.EqualFold(e.path[0], "ALL") {
-				return fail(refuse(e.at, "The sandbox does not support GROUP BY ALL"))
-			}
 			g, err := t.outputOr(e, columns, sc, false)
 			if err != nil {
 				return fail(err)

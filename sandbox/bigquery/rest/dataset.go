@@ -34,7 +34,7 @@ func (a *api) getDataset(r *http.Request) (any, error) {
 }
 
 func (a *api) listDatasets(r *http.Request) (any, error) {
-	all, next, err := part(r, a.Store.Datasets(r.PathValue("project")))
+	all, next, err := part(r, "maxResults", a.Store.Datasets(r.PathValue("project")))
 	if err != nil {
 		return nil, err
 	}

@@ -138,7 +138,7 @@ func (a *api) listJobs(r *http.Request) (any, error) {
 	all := slices.DeleteFunc(a.jobs.list(), func(j *bq.Job) bool {
 		return j.JobReference.ProjectId != r.PathValue("project")
 	})
-	some, next, err := part(r, all)
+	some, next, err := part(r, "maxResults", all)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,8 @@ func Open(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s is in use by another process", cfg.Dir), lock.Close())
+		return nil, errors.Join(
+			fmt.Errorf("%s is in use by another process: stop that one, or use another folder", cfg.Dir), lock.Close())
 	}
 	s := &Store{cfg: cfg, lock: lock, datasets: map[string]*dataset{}}
 	if s.clock, err = openClock(filepath.Join(cfg.Dir, "clock")); err == nil {

@@ -173,6 +173,26 @@ func (s *Server) reset(ctx context.Context) {
 	}
 }
 
+// named admits a unary call about a stream, and finds that.
+func (s *Server) named(ctx context.Context, method, name string) (*store.Stream, error) {
+	if err := s.admit(ctx, method, tableOf(name), name); err != nil {
+		return nil, err
+	}
+	return s.stream(method, name)
+}
+
+// parent admits a unary call about a table, and finds that.
+func (s *Server) parent(ctx context.Context, method, name string) (*store.Table, error) {
+	if err := s.admit(ctx, method, tableOf(name), ""); err != nil {
+		return nil, err
+	}
+	t, err := s.cfg.Store.TableOf(name)
+	if err != nil {
+		return nil, rpcError(s.concealed(method, name, err))
+	}
+	return t, nil
+}
+
 // stream finds a stream for a method. Its error is one of gRPC.
 func (s *Server) stream(method, name string) (*store.Stream, error) {
 	st, err := s.cfg.Store.Stream(name)
@@ -208,17 +228,14 @@ func tableOf(name string) string {
 func (s *Server) CreateWriteStream(ctx context.Context,
 	r *storagepb.CreateWriteStreamRequest,
 ) (*storagepb.WriteStream, error) {
-	if err := s.admit(ctx, fault.Create, tableOf(r.Parent), ""); err != nil {
-		return nil, err
-	}
 	switch r.GetWriteStream().GetType() {
 	case storagepb.WriteStream_COMMITTED, storagepb.WriteStream_PENDING, storagepb.WriteStream_BUFFERED:
 	default:
 		return nil, status.Error(codes.InvalidArgument, "write_stream.type must be COMMITTED, PENDING or BUFFERED")
 	}
-	t, err := s.cfg.Store.TableOf(r.Parent)
+	t, err := s.parent(ctx, fault.Create, r.Parent)
 	if err != nil {
-		return nil, rpcError(s.concealed(fault.Create, r.Parent, err))
+		return nil, err
 	}
 	st, err := t.CreateStream(r.WriteStream.Type)
 	if err != nil {
@@ -233,10 +250,7 @@ func (s *Server) CreateWriteStream(ctx context.Context,
 func (s *Server) GetWriteStream(ctx context.Context,
 	r *storagepb.GetWriteStreamRequest,
 ) (*storagepb.WriteStream, error) {
-	if err := s.admit(ctx, fault.Get, tableOf(r.Name), r.Name); err != nil {
-		return nil, err
-	}
-	st, err := s.stream(fault.Get, r.Name)
+	st, err := s.named(ctx, fault.Get, r.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -262,10 +276,7 @@ func (s *Server) describe(st *store.Stream, schema bool) *storagepb.WriteStream 
 func (s *Server) FinalizeWriteStream(ctx context.Context,
 	r *storagepb.FinalizeWriteStreamRequest,
 ) (*storagepb.FinalizeWriteStreamResponse, error) {
-	if err := s.admit(ctx, fault.Finalize, tableOf(r.Name), r.Name); err != nil {
-		return nil, err
-	}
-	st, err := s.stream(fault.Finalize, r.Name)
+	st, err := s.named(ctx, fault.Finalize, r.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -279,10 +290,7 @@ func (s *Server) FinalizeWriteStream(ctx context.Context,
 
 // FlushRows implements storagepb.BigQueryWriteServer.
 func (s *Server) FlushRows(ctx context.Context, r *storagepb.FlushRowsRequest) (*storagepb.FlushRowsResponse, error) {
-	if err := s.admit(ctx, fault.Flush, tableOf(r.WriteStream), r.WriteStream); err != nil {
-		return nil, err
-	}
-	st, err := s.stream(fault.Flush, r.WriteStream)
+	st, err := s.named(ctx, fault.Flush, r.WriteStream)
 	if err != nil {
 		return nil, err
 	}
@@ -299,12 +307,9 @@ func (s *Server) FlushRows(ctx context.Context, r *storagepb.FlushRowsRequest) (
 func (s *Server) BatchCommitWriteStreams(ctx context.Context,
 	r *storagepb.BatchCommitWriteStreamsRequest,
 ) (*storagepb.BatchCommitWriteStreamsResponse, error) {
-	if err := s.admit(ctx, fault.Commit, tableOf(r.Parent), ""); err != nil {
-		return nil, err
-	}
-	t, err := s.cfg.Store.TableOf(r.Parent)
+	t, err := s.parent(ctx, fault.Commit, r.Parent)
 	if err != nil {
-		return nil, rpcError(s.concealed(fault.Commit, r.Parent, err))
+		return nil, err
 	}
 	at, refusals, err := t.Commit(r.WriteStreams)
 	if err != nil {
