@@ -1,7 +1,6 @@
 package avro
 
 import (
-	"encoding/binary"
 	"math"
 	"slices"
 
@@ -95,24 +94,32 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 		if reason != "" {
 			return out, o, p, reason
 		}
-		if text, reason = appendDecimal(text, value, d); reason == "" && d.cell != nil {
+		if text, reason = decode.AppendUnscaled(text, value, d.precision, d.scale); reason == "" && d.cell != nil {
 			m.scratch = text
 			out, o, reason = m.put(d.cell, out, o, text)
 			return out, o, next, reason
 		}
 
-	case opVariable:
-		if text, next, reason = appendVariable(text, src, p); reason == "" {
-			m.scratch = text
-			out, o, reason = m.put(prog.cells[in.arg], out, o, text)
-			return out, o, next, reason
+	case opVariable: // the scale comes first
+		scale, at := decode.Varint(src, p)
+		if at < 0 {
+			return out, o, p, varintReason(at)
 		}
+		value, next, reason := sized(src, at)
+		row := out[:o]
+		if reason == "" {
+			row, reason = prog.cells[in.arg].AppendScaled(row, value, protowire.DecodeZigZag(scale), &m.Taken)
+		}
+		return row[:cap(row)], len(row), next, reason
 
 	case opGeometry:
-		var null bool
-		if text, next, null, reason = m.appendGeometry(&prog.geometries[in.arg], text, src, p); null {
-			return out, o, next, reason
+		g := &prog.geometries[in.arg]
+		wkb, srid, next, reason := m.readGeometry(g, src, p)
+		row := out[:o]
+		if reason == "" {
+			row, reason = g.cell.AppendShape(row, wkb, srid)
 		}
+		return row[:cap(row)], len(row), next, reason
 
 	case opJSON:
 		m.json.Reset()
@@ -139,8 +146,7 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 		if len(src)-p < durationBytes {
 			return out, o, p, endReason
 		}
-		part := func(at int) int64 { return int64(binary.LittleEndian.Uint32(src[p+at:])) }
-		text, reason = decode.AppendInterval(text, part(0), part(4), part(8)*1000)
+		text, reason = appendDuration(text, src[p:])
 		next = p + durationBytes
 
 	case opBigDecimal:

@@ -17,7 +17,7 @@ type geometry struct {
 	types     []*typ
 	names     []string
 	wkb, srid int // of the parts; srid is -1 where there is none
-	item      bool
+	cell      *decode.Cell
 }
 
 // isGeometry says that a type is such a shape.
@@ -43,7 +43,7 @@ func (c *compiler) geometry(w *typ, r *shape.Node, number int32, path *decode.Pa
 		c.fail(c.origin+"'s "+w.String()+" has no wkb, which a GEOGRAPHY is made of", path)
 		return
 	}
-	g := geometry{wkb: w.field("wkb"), srid: w.field("srid"), item: r == c.bare}
+	g := geometry{wkb: w.field("wkb"), srid: w.field("srid"), cell: c.cells[c.cell(r.Override, r, number)]}
 	if g.srid >= 0 && plainOf(w.fields[g.srid].typ).kind != kindInt {
 		g.srid = -1
 	}
@@ -55,15 +55,13 @@ func (c *compiler) geometry(w *typ, r *shape.Node, number int32, path *decode.Pa
 	c.emitTagged(op{code: opGeometry, arg: int32(len(c.geometries) - 1)}, number, protowire.BytesType, path)
 }
 
-// appendGeometry appends the WKT of a shape, and says where it ends. null: there is no shape.
-func (m *machine) appendGeometry(g *geometry, dst, src []byte, p int) (_ []byte, next int, null bool, reason string) {
-	var wkb []byte
-	srid := int64(0)
+// readGeometry reads a shape and its reference system, and says where it ends. A nil shape is none.
+func (m *machine) readGeometry(g *geometry, src []byte, p int) (wkb []byte, srid int64, next int, reason string) {
 	for i, part := range g.parts {
 		from := p
 		if p, reason = m.pass(part, src, p, 0); reason != "" {
 			m.within = "." + g.names[i] + m.within
-			return dst, p, false, reason
+			return nil, 0, p, reason
 		}
 		value, t := src[from:p], g.types[i]
 		if i != g.wkb && i != g.srid {
@@ -83,14 +81,5 @@ func (m *machine) appendGeometry(g *geometry, dst, src []byte, p int) (_ []byte,
 		_, start := length(value, 0)
 		wkb = value[start:]
 	}
-	switch {
-	case wkb == nil && g.item:
-		return dst, p, false, decode.NoShapeReason
-	case wkb == nil:
-		return dst, p, true, ""
-	}
-	if reason = decode.SRIDReason(srid); reason == "" {
-		dst, reason = decode.AppendWKB(dst, wkb)
-	}
-	return dst, p, false, reason
+	return wkb, srid, p, ""
 }

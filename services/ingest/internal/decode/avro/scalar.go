@@ -110,15 +110,9 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 	return nil
 }
 
-// targets are the columns of logical types that count time.
-var targets = map[shape.Kind]decode.Target{
-	shape.Date: decode.Date, shape.Time: decode.Time, shape.DateTime: decode.DateTime,
-	shape.Timestamp: decode.Timestamp,
-}
-
 // moment is the column of a logical type that counts time, as a contract would ask for it.
 func moment(w *typ, r *shape.Node) *decode.Column {
-	column := &decode.Column{Type: targets[r.Kind], Unit: r.Unit}
+	column := r.AsOverride()
 	if m := moments[w.logical]; m.kind == r.Kind {
 		column.Unit = m.unit
 	}

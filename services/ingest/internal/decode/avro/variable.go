@@ -1,8 +1,6 @@
 package avro
 
 import (
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
@@ -36,17 +34,4 @@ func (c *compiler) variable(w *typ, r *shape.Node, number int32, path *decode.Pa
 		return
 	}
 	c.emitTagged(op{code: opVariable, arg: c.cell(r.Override, r, number)}, number, r.Override.Wire(), path)
-}
-
-// appendVariable appends the text of a decimal with its scale before it, and says where it ends.
-func appendVariable(dst, src []byte, p int) (_ []byte, next int, reason string) {
-	u, p := decode.Varint(src, p)
-	if p < 0 {
-		return dst, p, varintReason(p)
-	}
-	value, next, reason := sized(src, p)
-	if reason == "" {
-		dst, reason = decode.AppendScaled(dst, value, protowire.DecodeZigZag(u))
-	}
-	return dst, next, reason
 }

@@ -109,29 +109,21 @@ func (d *Decoder) composed(s *step, p, o int) (int, int) {
 			return d.fail(p, "a comma or } belongs here, not "+jsonscan.At(d.src, p)), o
 		}
 	}
-	reason, bytes := "", d.out[o:o+max(size, 0)]
+	var bytes []byte
+	if size >= 0 {
+		d.scratch = append(d.scratch[:0], d.out[o:o+size]...)
+		bytes = d.scratch
+	}
+	row, reason := d.out[:o], "a decimal has both its value and its scale"
 	switch {
-	case s.composed == variable && (size < 0 || !numbered):
-		reason = "a decimal has both its value and its scale"
-	case s.composed == variable:
-		if d.scratch, reason = decode.AppendScaled(d.scratch[:0], bytes, number); reason == "" {
-			var row []byte
-			if row, reason = s.cell.AppendText(d.out[:o], d.scratch, &d.Taken); reason == "" {
-				d.out, o = row[:cap(row)], len(row)
-			}
-		}
-	case size >= 0:
-		if reason = decode.SRIDReason(number); reason != "" {
-			break
-		}
-		if d.scratch, reason = decode.AppendWKB(d.scratch[:0], bytes); reason == "" {
-			o = d.put(s, d.scratch, o)
-		}
-	case s.many:
-		reason = decode.NoShapeReason
+	case s.composed == geometry:
+		row, reason = s.cell.AppendShape(row, bytes, number)
+	case size >= 0 && numbered:
+		row, reason = s.cell.AppendScaled(row, bytes, number, &d.Taken)
 	}
 	if reason != "" {
 		return d.fail(at, reason), o
 	}
-	return p + 1, o
+	d.out = row[:cap(row)]
+	return p + 1, len(row)
 }

@@ -290,7 +290,7 @@ func (m *machine) span(what code, at, p, end int) bool {
 			return m.fail(at, durationReason)
 		}
 		j.Quote()
-		j.Text = appendDuration(j.Text, seconds, nanos)
+		j.Text, _ = decode.AppendInterval(j.Text, 0, 0, spanMicros(seconds, nanos)) // they are within its bounds
 		j.Unquote()
 		return true
 	}

@@ -33,7 +33,6 @@ type machine struct {
 	fault    fault
 	json     jsonText
 	values   values // of the known message being read
-	scratch  []byte
 }
 
 // frame is a nested message being read.

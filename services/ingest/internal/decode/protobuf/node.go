@@ -214,10 +214,7 @@ func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 			break
 		}
 		f.node = c.node(n, path, depth+1)
-		if n.Kind == shape.Range {
-			bounds := n.Bounds()
-			f.node.bounds = &bounds
-		}
+		f.node.bounds = n.Bounds()
 	}
 	if column != nil && f.op != opEnum && f.op != opMessage && f.op != opEmpty {
 		f.cell = &decode.Cell{Column: column, Dates: c.options.Dates, Item: f.bit < 0}

@@ -215,20 +215,15 @@ func (m *machine) pair(p, end int) (seconds int64, nanos int32, ok bool) {
 // The bounds of a Duration: 10,000 years (duration.proto).
 const maxSeconds = 315_576_000_000
 
-// duration writes a Duration in the canonical form of an INTERVAL, years-months days hours:minutes:seconds.fraction, in
-// microseconds, rounded towards zero.
+// duration writes what a Duration becomes.
 func (m *machine) duration(f *field, at int, seconds int64, nanos int32) bool {
 	if !isDuration(seconds, nanos) {
 		return m.fail(at, durationReason)
 	}
-	if m.edit(at); f.cell.Type != decode.Interval && f.cell.Type != decode.String {
-		var reason string
-		m.out, reason = f.cell.AppendSpan(m.out, seconds*1_000_000+int64(nanos)/1000)
-		return reason == "" || m.fail(at, reason)
-	}
-	m.json.Text = appendDuration(m.json.Text[:0], seconds, nanos)
-	m.out = protowire.AppendBytes(append(m.out, f.out...), m.json.Text)
-	return true
+	m.edit(at)
+	var reason string
+	m.out, reason = f.cell.AppendSpan(m.out, spanMicros(seconds, nanos))
+	return reason == "" || m.fail(at, reason)
 }
 
 const durationReason = "the Duration's seconds or nanos are out of bounds, or of different signs"
@@ -238,24 +233,8 @@ func isDuration(seconds int64, nanos int32) bool {
 		!(seconds < 0 && nanos > 0 || seconds > 0 && nanos < 0)
 }
 
-func appendDuration(text []byte, seconds int64, nanos int32) []byte {
-	micros := int64(nanos) / 1000
-	text = append(text, "0-0 0 "...)
-	if seconds < 0 || micros < 0 {
-		text = append(text, '-')
-		seconds, micros = -seconds, -micros
-	}
-	text = strconv.AppendInt(text, seconds/3600, 10)
-	text = strconv.AppendInt(append(text, ':'), seconds/60%60, 10)
-	text = strconv.AppendInt(append(text, ':'), seconds%60, 10)
-	if micros > 0 {
-		text = append(text, '.')
-		for unit := int64(100_000); unit > 0; unit /= 10 {
-			text = append(text, '0'+byte(micros/unit%10))
-		}
-	}
-	return text
-}
+// spanMicros is a Duration in microseconds, rounded towards zero.
+func spanMicros(seconds int64, nanos int32) int64 { return seconds*1_000_000 + int64(nanos)/1000 }
 
 // wrapper writes the value inside, the zero if there is none.
 func (m *machine) wrapper(f *field, at, p, end int) bool {

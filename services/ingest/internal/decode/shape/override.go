@@ -2,8 +2,9 @@ package shape
 
 import (
 	"fmt"
-	"slices"
 	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
@@ -212,10 +213,11 @@ func (t *Tree) checkRanges(n *Node, path *decode.Path) {
 	}
 }
 
-// Bounds says where the bounds of a RANGE are in its message.
-func (n *Node) Bounds() decode.RangeBounds {
-	number := func(name string) int32 {
-		return n.Parts[slices.IndexFunc(n.Parts, func(p *Node) bool { return p.Name == name })].Number
+// Bounds says where the bounds of a RANGE are in its message; nil for any other value.
+func (n *Node) Bounds() *decode.RangeBounds {
+	if n.Kind != Range {
+		return nil
 	}
-	return decode.RangeBoundsOf(number("start"), number("end"))
+	number := func(name string) protowire.Number { return protowire.Number(n.Parts[n.Part(name)].Number) }
+	return &decode.RangeBounds{Start: number("start"), End: number("end")}
 }
