@@ -42,7 +42,6 @@ type Plan struct {
 // columns for.
 func (s *Schema) Compile(o decode.Options) (*Plan, error) {
 	t := shape.New(s.Shape(false), &o)
-	t.Become = become
 	t.Whole = func(n *shape.Node, c *decode.Column) bool { return n.Kind == shape.Union && c.Type == decode.JSON }
 	columns, err := t.Compile(&o)
 	if err != nil {

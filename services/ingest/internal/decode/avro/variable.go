@@ -16,17 +16,6 @@ func isVariable(t *typ) bool {
 		t.fields[1].name == "value" && t.fields[1].typ.kind == kindBytes && t.fields[1].typ.logical == logicalNone
 }
 
-// become is shape.BySource, and makes numbers of variable decimals.
-func become(n *shape.Node, c *decode.Column) (reason string) {
-	if n.From == shape.Record && c.Type == decode.Geography && isGeometry(typeOf(n)) {
-		return c.Check(decode.FromShape)
-	}
-	if n.From != shape.Record || !isVariable(typeOf(n)) || c.Type == decode.JSON || c.Type == decode.Range {
-		return shape.BySource(n, c)
-	}
-	return c.Check(decode.FromDecimal)
-}
-
 // variable compiles a decimal with a scale in each value; r is a number, or text.
 func (c *compiler) variable(w *typ, r *shape.Node, number int32, path *decode.Path) {
 	if !isVariable(w) {

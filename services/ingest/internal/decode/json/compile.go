@@ -34,7 +34,7 @@ type step struct {
 
 	kind   shape.Kind
 	tagLen uint8
-	take   take
+	take   decode.Take
 	many   bool // an array of the kind
 	deep   bool // holds objects whose fields the schema knows, and may not know
 	plain  bool // one value without objects: neither many, deep nor a map
@@ -159,12 +159,7 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 	if s.cell != nil {
 		s.cell.Tag = written
 	}
-	if path.Is(c.plan.options.EventIDPath()) {
-		s.take |= takeID
-	}
-	if path.Is(c.plan.options.EventTimePath()) {
-		s.take |= takeTime
-	}
+	s.take = c.plan.options.Takes(path)
 	return s
 }
 

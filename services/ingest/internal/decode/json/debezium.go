@@ -38,7 +38,7 @@ func compose(n *shape.Node, name string) {
 	text, number := n.Part(c.bytes), n.Part(c.number)
 	if text >= 0 && (n.Parts[text].Kind == shape.String || n.Parts[text].Kind == shape.Bytes) &&
 		(number >= 0 && n.Parts[number].Kind.IsWhole() || number < 0 && c == geometry) {
-		n.Source = c
+		n.Source, n.One = c, c.source
 	}
 }
 
@@ -57,15 +57,6 @@ func composedOf(n *shape.Node) *composed {
 		return nil
 	}
 	return c
-}
-
-// becomeComposed is become of a RECORD that could be one value.
-func becomeComposed(n *shape.Node, c *decode.Column) (reason string, could bool) {
-	of, _ := n.Source.(*composed)
-	if of == nil || n.From != shape.Record || c.Type == decode.JSON {
-		return "", false
-	}
-	return c.Check(of.source), true
 }
 
 // composed decodes an object that is one value. Its other fields are checked to be JSON, and nothing more.

@@ -178,13 +178,14 @@ func (m *machine) message(t *text, at, p, end int) bool {
 		if q < 0 {
 			return m.fail(p, varintFault(q))
 		}
-		f := t.find(tag >> 3)
-		if f == nil {
+		i := t.find(tag >> 3)
+		if i < 0 {
 			if p = m.skip(at, tag, q, end); p < 0 {
 				return false
 			}
 			continue
 		}
+		f := &t.fields[i]
 		word, bit := &j.met[from+f.bit/64], uint64(1)<<(f.bit%64)
 		m.twice = m.twice || *word&bit != 0
 		*word |= bit
@@ -205,8 +206,9 @@ func (m *machine) bare(t *text, at, p, end int) bool {
 	if end-p > 1 && src[p] < 0x80 {
 		// Nearly all are a text or a double, and nothing beside it.
 		tag, from := uint32(src[p]), p+2
-		switch f := t.find(uint64(tag >> 3)); {
-		case f == nil || f.tag != tag:
+		f := &t.fields[max(t.find(uint64(tag>>3)), 0)]
+		switch {
+		case f.tag != tag:
 		case f.form == formText && src[p+1] < 0x80 && from+int(src[p+1]) == end:
 			reason := j.String(m.src, from, end-from)
 			return reason == "" || m.fail(p, reason)
@@ -222,8 +224,8 @@ func (m *machine) bare(t *text, at, p, end int) bool {
 		if q < 0 {
 			return m.fail(p, varintFault(q))
 		}
-		f := t.find(tag >> 3)
-		if f == nil {
+		i := t.find(tag >> 3)
+		if i < 0 {
 			if p = m.skip(at, tag, q, end); p < 0 {
 				return false
 			}
@@ -234,7 +236,7 @@ func (m *machine) bare(t *text, at, p, end int) bool {
 			j.Text = j.Text[:mark]
 		}
 		empty = false
-		if p = m.field(f, at, tag, q, end); p < 0 {
+		if p = m.field(&t.fields[i], at, tag, q, end); p < 0 {
 			return false
 		}
 	}

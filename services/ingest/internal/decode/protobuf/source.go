@@ -106,17 +106,13 @@ func Find(f protoreflect.FileDescriptor, message string) (protoreflect.MessageDe
 
 // messageOf finds a message of a file by its full name, nil if there is none.
 func messageOf(f protoreflect.FileDescriptor, name string) protoreflect.MessageDescriptor {
-	rest, ok := strings.CutPrefix(strings.TrimPrefix(name, "."), string(f.Package()))
-	if !ok {
-		return nil
+	var alone protoregistry.Files
+	if alone.RegisterFile(f) != nil {
+		return nil // names in a file that has been compiled do not clash
 	}
-	var m protoreflect.MessageDescriptor
-	in := f.Messages()
-	for part := range strings.SplitSeq(strings.TrimPrefix(rest, "."), ".") {
-		if m = in.ByName(protoreflect.Name(part)); m == nil || m.IsMapEntry() {
-			return nil
-		}
-		in = m.Messages()
+	d, err := alone.FindDescriptorByName(protoreflect.FullName(strings.TrimPrefix(name, ".")))
+	if m, ok := d.(protoreflect.MessageDescriptor); err == nil && ok && !m.IsMapEntry() {
+		return m
 	}
-	return m
+	return nil
 }

@@ -15,7 +15,8 @@ type Tree struct {
 	// Payload is the name of the payload's column, Path its place.
 	Payload string
 	Path    *decode.Path
-	// Become says why a value cannot be the column of an override, empty if it can. Whole says that the override is of
+	// Become says why a value cannot be the column of an override, empty if it can: BySource, unless a format has a rule
+	// of its own. Whole says that the override is of
 	// arrays, unions and what is in a RECORD around an item too.
 	Become func(n *Node, c *decode.Column) (reason string)
 	Whole  func(n *Node, c *decode.Column) bool
@@ -27,7 +28,7 @@ type Tree struct {
 
 // New is the tree of a payload; it takes root over.
 func New(root *Node, o *decode.Options) *Tree {
-	return &Tree{Root: root, Payload: o.Payload, Path: decode.PathOf(o.Payload)}
+	return &Tree{Root: root, Payload: o.Payload, Path: decode.PathOf(o.Payload), Become: BySource}
 }
 
 // Compile makes the overrides of a contract, checks the tree and what the envelope takes of it, and lays the columns
@@ -184,6 +185,8 @@ func BySource(n *Node, c *decode.Column) (reason string) {
 		return mapReason(n)
 	case n.Option != nil && n.Option.Type != 0:
 		return "the schema's option makes it what it is"
+	case n.One != 0 && (n.From != Record || c.Type != decode.Range):
+		from = n.One
 	case n.Kind == Record || n.Kind == Range:
 		from = decode.FromRecord
 	case n.Source != nil && (n.From == String || n.From == Bytes):
