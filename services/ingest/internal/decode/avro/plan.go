@@ -66,19 +66,8 @@ func (p *Plan) resolve(writer *Schema, r Resolution) (*program, error) {
 // Bytes is about what the plan takes in memory beyond what it shares with the contract's.
 func (p *Plan) Bytes() int { return p.program.bytes() }
 
-// Types are the full names of the records that a payload may hold.
-func (p *Plan) Types() (all []string) {
-	for _, name := range p.schema.names {
-		all = append(all, string(name))
-	}
-	return all
-}
-
-// TypeOf is that of the schema.
-func (p *Plan) TypeOf(payload []byte) (name []byte, null bool) { return p.schema.TypeOf(payload) }
-
-// HasNull is that of the schema.
-func (p *Plan) HasNull() bool { return p.schema.HasNull() }
+// Schema is that of the payloads, as it was compiled.
+func (p *Plan) Schema() *Schema { return p.schema }
 
 // Warnings are what is wrong with the schema and does not matter, each with the place in it.
 func (p *Plan) Warnings() []string { return p.warnings }

@@ -68,7 +68,11 @@ func (d *Decoder) composed(s *step, p, o int) (int, int) {
 	var number int64
 	size, numbered := -1, false // of the bytes, which lie where the row goes on
 	p = jsonscan.Space(d.src, p+1)
-	for more := jsonscan.Peek(d.src, p) != '}'; more; {
+	more := jsonscan.Peek(d.src, p) != '}'
+	if !more {
+		p++
+	}
+	for more {
 		name, value := d.key(p)
 		if value < 0 {
 			return value, o
@@ -91,13 +95,8 @@ func (d *Decoder) composed(s *step, p, o int) (int, int) {
 				return p, o
 			}
 		}
-		switch p = jsonscan.Space(d.src, p); jsonscan.Peek(d.src, p) {
-		case ',':
-			p = jsonscan.Space(d.src, p+1)
-		case '}':
-			more = false
-		default:
-			return d.fail(p, "a comma or } belongs here, not "+jsonscan.At(d.src, p)), o
+		if p, more = d.next(p, '}'); p < 0 {
+			return p, o
 		}
 	}
 	var bytes []byte
@@ -116,5 +115,5 @@ func (d *Decoder) composed(s *step, p, o int) (int, int) {
 		return d.fail(at, reason), o
 	}
 	d.out = row[:cap(row)]
-	return p + 1, len(row)
+	return p, len(row)
 }

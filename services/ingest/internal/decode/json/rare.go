@@ -212,15 +212,10 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 			key, _ := d.rawAgain(at)
 			return d.in(shown(key)), o
 		}
-		p = jsonscan.Space(src, p)
-		switch jsonscan.Peek(src, p) {
-		case ',':
-			p = jsonscan.Space(src, p+1)
-		case '}':
+		more := false
+		if p, more = d.next(p, '}'); !more {
 			d.keys.drop(outermost)
-			return p + 1, o
-		default:
-			return d.fail(p, "a comma or } belongs here, not "+jsonscan.At(src, p)), o
+			return p, o
 		}
 	}
 }

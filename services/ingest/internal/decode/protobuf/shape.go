@@ -1,6 +1,7 @@
 package protobuf
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -141,9 +142,15 @@ type Schema struct {
 
 // NewSchema finds a message of a file by its full name; without a name it is the file's first one.
 func NewSchema(f protoreflect.FileDescriptor, message string) (*Schema, error) {
-	m, err := Find(f, message)
-	if err != nil {
-		return nil, err
+	if f.Messages().Len() == 0 {
+		return nil, errors.New("the schema has no message")
+	}
+	m := f.Messages().Get(0)
+	if message != "" {
+		first := m.FullName()
+		if m = messageOf(f, message); m == nil {
+			return nil, fmt.Errorf("the schema has no %s; its first message is %s", message, first)
+		}
 	}
 	return &Schema{m, shapeOf(m)}, nil
 }

@@ -2,7 +2,6 @@ package protobuf
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -87,21 +86,6 @@ func addFile(set *descriptorpb.FileDescriptorSet, f protoreflect.FileDescriptor,
 		addFile(set, f.Imports().Get(i).FileDescriptor, have)
 	}
 	set.File = append(set.File, protoutil.ProtoFromFileDescriptor(f))
-}
-
-// Find finds a message of a file by its full name; without a name it is the file's first message.
-func Find(f protoreflect.FileDescriptor, message string) (protoreflect.MessageDescriptor, error) {
-	if f.Messages().Len() == 0 {
-		return nil, errors.New("the schema has no message")
-	}
-	first := f.Messages().Get(0)
-	if message == "" {
-		return first, nil
-	}
-	if m := messageOf(f, message); m != nil {
-		return m, nil
-	}
-	return nil, fmt.Errorf("the schema has no %s; its first message is %s", message, first.FullName())
 }
 
 // messageOf finds a message of a file by its full name, nil if there is none.
