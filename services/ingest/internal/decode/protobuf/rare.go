@@ -26,31 +26,19 @@ func (m *machine) rare(f *field, at, p, end int) int {
 		return m.asJSON(f, at, uint64(f.tag), p, end)
 	case opColumnText:
 		return m.columnText(f, at, p, end)
-	case opColumnNumber:
-		m.edit(at)
-		next, reason := m.columnNumber(f, src, p)
-		if reason != "" {
-			return m.failed(at, reason)
-		}
-		m.run = next
-		return next
 	case opUnsigned, opMicros, opDays:
-		next, reason := f.check(src, p)
+		next, reason := m.number(f, src, p)
 		if reason != "" {
 			return m.failed(at, reason)
 		}
 		return next
-	case opEnum:
-		v, next := decode.Varint(src, p)
-		if next < 0 {
-			return m.failed(at, varintFault(next))
-		}
+	case opEnum, opColumnNumber:
 		m.edit(at)
-		m.out = f.enum.text(append(m.out, f.out...), int32(v))
-		m.run = next
-		if m.overfull() {
-			return m.failed(at, decode.RowReason)
+		next, reason := m.number(f, src, p)
+		if reason != "" {
+			return m.failed(at, reason)
 		}
+		m.run = next
 		return next
 	}
 	size, body := length(src, p)
@@ -65,20 +53,27 @@ func (m *machine) rare(f *field, at, p, end int) int {
 	return next
 }
 
-// check reads a number, of which not every bit pattern may be a value.
-func (f *field) check(src []byte, p int) (next int, reason string) {
+// number reads a number at src[p:], checks it, and writes what an enum or the column of an override makes of it, tag
+// included: of such the caller has made the edit.
+func (m *machine) number(f *field, src []byte, p int) (next int, reason string) {
 	v, next := f.bits(src, p)
 	switch {
 	case next < 0:
-		return -1, varintFault(next)
-	case f.op == opUnsigned && v > math.MaxInt64:
-		return -1, unsignedReason
+		reason = varintFault(next)
+	case f.op == opEnum:
+		if m.out = f.enum.text(append(m.out, f.out...), int32(v)); m.overfull() {
+			reason = decode.RowReason
+		}
+	case f.op == opUnsigned && v > math.MaxInt64, f.op == opColumnNumber && f.form == formUnsigned && f.number(v) < 0:
+		reason = unsignedReason
+	case f.op == opColumnNumber:
+		m.out, reason = f.cell.AppendNumber(m.out, f.number(v), &m.Taken)
 	case f.op == opMicros && (int64(v) < decode.MinMicros || int64(v) > decode.MaxMicros):
-		return -1, decode.TimestampReason
+		reason = decode.TimestampReason
 	case f.op == opDays && (int32(v) < decode.MinDays || int32(v) > decode.MaxDays):
-		return -1, dateReason
+		reason = dateReason
 	}
-	return next, ""
+	return next, reason
 }
 
 // packed reads a field whose wire type is not that of one value: a packed list, if it may be one.
@@ -109,22 +104,15 @@ func (m *machine) packed(f *field, at int, tag uint64, p, end int) int {
 			p += 8
 		case opFixed32:
 			p += 4
-		case opVarint, opEnum:
-			var v uint64
-			if v, p = decode.Varint(src, p); p >= 0 && f.op == opEnum {
-				if m.out = f.enum.text(append(m.out, f.out...), int32(v)); m.overfull() {
-					reason = decode.RowReason
-				}
-			}
-		case opColumnNumber:
-			p, reason = m.columnNumber(f, src, p)
+		case opVarint:
+			p = skipVarint(src, p)
 		default:
-			p, reason = f.check(src, p)
+			p, reason = m.number(f, src, p)
 		}
 		switch {
-		case reason == "" && p > next:
+		case p > next:
 			reason = endReason
-		case reason == "" && p < 0:
+		case p < 0:
 			reason = varintFault(p)
 		}
 		if reason != "" {
@@ -258,7 +246,7 @@ func (m *machine) wrapper(f *field, at, p, end int) bool {
 				reason = decode.InvalidUTF8
 			}
 		} else {
-			p, reason = in.check(src, from)
+			p, reason = m.number(in, src, from)
 		}
 		if reason != "" {
 			return m.fail(start, reason)
