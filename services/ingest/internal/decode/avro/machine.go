@@ -104,8 +104,8 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			}
 			binary.LittleEndian.PutUint32(out[o:], in.tag)
 			o = decode.PutVarint(out, o+int(in.tagLen), uint64(n))
-			if ascii := copyText(out[o:], src[next:], n); !ascii && in.code == opString &&
-				!decode.ValidText(src, next, n) {
+			copy(out[o:], src[next:next+n])
+			if in.code == opString && !decode.ValidText(src, next, n) {
 				return nil, m.fail(prog, pc, at, "text is not valid UTF-8")
 			}
 			o += n
@@ -209,10 +209,8 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			}
 			c := prog.cells[in.arg]
 			micros, ok := decode.ToMicros(protowire.DecodeZigZag(v), c.Unit)
-			if m.Micros, m.HasTime = micros, ok; c.Dates != nil || !ok {
-				if reason := m.TakeTime(c.Dates, micros, ok, v&1 != 0, in.jump != 0); reason != "" {
-					return nil, m.fail(prog, pc, at, reason)
-				}
+			if reason := m.TakeTime(c.Dates, micros, ok, v&1 != 0, in.jump != 0); reason != "" {
+				return nil, m.fail(prog, pc, at, reason)
 			}
 			if then := &ops[pc]; then.code == opLong {
 				pc++

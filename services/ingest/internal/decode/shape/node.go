@@ -157,14 +157,3 @@ func (n *Node) Count() int {
 // MostNodes bounds a tree while it is made: types that name each other may stand for any number of places. What is
 // beyond is at fault.
 const MostNodes = 4 * decode.MaxColumns
-
-// Below is the place of a part.
-func (n *Node) Below(path *decode.Path, part *Node) *decode.Path {
-	switch n.Kind {
-	case Array:
-		return path.Items()
-	case Map:
-		return path.Items().Field(part.Name)
-	}
-	return path.Field(part.Name)
-}

@@ -41,7 +41,6 @@ func (t *Tree) Compile(o *decode.Options) (*Columns, error) {
 	if !o.IgnoreHints {
 		t.heed(o)
 	}
-	t.checkRanges(t.Root, t.Path)
 	columns := t.lay()
 	t.take(o)
 	return columns, t.faults.Err()
@@ -201,19 +200,10 @@ func BySource(n *Node, c *decode.Column) (reason string) {
 	return c.Check(from)
 }
 
-// checkRanges checks that what is to be a RANGE can be one.
-func (t *Tree) checkRanges(n *Node, path *decode.Path) {
-	if n.Skip {
-		return
-	}
-	if n.Kind == Range && !(len(n.Parts) == 2 && n.Parts[0].Kind == n.Parts[1].Kind && n.Parts[0].Kind.IsMoment() &&
-		n.Part("start") >= 0 && n.Part("end") >= 0) {
-		t.fault(path.String(), "columns: a RANGE is a record of start and end alone, "+
-			"both DATE, both DATETIME or both TIMESTAMP")
-	}
-	for _, p := range n.Parts {
-		t.checkRanges(p, n.Below(path, p))
-	}
+// isRange reports whether a record can be a RANGE.
+func (n *Node) isRange() bool {
+	return len(n.Parts) == 2 && n.Parts[0].Kind == n.Parts[1].Kind && n.Parts[0].Kind.IsMoment() &&
+		n.Part("start") >= 0 && n.Part("end") >= 0
 }
 
 // Bounds says where the bounds of a RANGE are in its message; nil for any other value.
