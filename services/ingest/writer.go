@@ -32,8 +32,6 @@ type Writer struct {
 	TLS       WriterTLS `yaml:"tls"`
 	// Token is shown to the writers as a bearer token, when their access.tokens or access.jwt is to know us.
 	Token config.Secret `yaml:"token"`
-	// Refresh is how often the writers are looked up.
-	Refresh config.Duration `yaml:"refresh"`
 }
 
 // WriterTLS is transport security towards the writers. Cert and Key are for mutual TLS.
@@ -61,7 +59,6 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 			report(fmt.Sprintf("endpoints[%d]", i), fmt.Sprintf("%q is not an address", e), "write host:port")
 		}
 	}
-	refreshBounds.Check(report, "refresh", w.Refresh)
 	if !w.TLS.Enable {
 		if w.Token.Reveal() != "" {
 			report("token", "would go to the writers in the clear", "set tls.enable: true")
@@ -81,11 +78,6 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 // probeAfter is the time without traffic after which a connection is probed: sooner than load balancers forget one,
 // and not so often that servers close it.
 const probeAfter = 30 * time.Second
-
-var refreshBounds = config.Bounds{
-	Least: 100 * time.Millisecond, Short: "name servers would be asked all the time",
-	Most: 10 * time.Minute, Long: "lanes reach a new writer as much later", Right: 5 * time.Second,
-}
 
 // dialable reports whether a target is one that names hosts has a port: gRPC would take 443. Targets of other schemes
 // need a resolver that is linked in.
@@ -234,7 +226,7 @@ func (w *Writer) fleet(c writers.Config, metrics *grpcprom.ClientMetrics) (*writ
 	if err != nil {
 		return nil, err
 	}
-	c.Options, c.Refresh = options, w.Refresh.Std()
+	c.Options = options
 	c.Target, c.Resolver = w.target()
 	f, err := writers.New(c)
 	if err != nil {

@@ -104,7 +104,7 @@ func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client,
 		return dialTLS(ctx, c.TLS.files(), network, address)
 	}
 	client := &Client{
-		transport: transport, timeout: c.Timeout.Std(), log: log, metrics: newMetrics(registerer),
+		transport: transport, timeout: c.Timeout, log: log, metrics: newMetrics(registerer),
 		patience: defaultPatience, byID: map[int]known{},
 	}
 	var issuer *oauth.Source

@@ -33,7 +33,7 @@ type Config struct {
 	OAuth oauth.Config `yaml:"oauth"`
 	TLS   TLS          `yaml:"tls"`
 	// Timeout bounds one request.
-	Timeout config.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"-"`
 	// Poll is how often the latest version of a subject is looked up.
 	Poll config.Duration `yaml:"poll"`
 }
@@ -48,7 +48,7 @@ type TLS struct {
 
 // Defaults is the one place of the section's defaults.
 func Defaults() Config {
-	return Config{Timeout: config.Duration(10 * time.Second), Poll: config.Duration(30 * time.Second)}
+	return Config{Timeout: 10 * time.Second, Poll: config.Duration(30 * time.Second)}
 }
 
 // Check reports what is wrong with the section.
@@ -79,7 +79,6 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if c.OAuth.Provider == oauth.MSK {
 		report("oauth.provider", "no registry takes tokens of MSK", "choose client_credentials or google")
 	}
-	timeoutBounds.Check(report, "timeout", c.Timeout)
 	pollBounds.Check(report, "poll", c.Poll)
 	if c.TLS != (TLS{}) && len(c.URLs) > 0 && !secure {
 		report("tls", "it is set while no URL begins with https", "write https URLs, or remove tls")
@@ -91,16 +90,10 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 }
 
-var (
-	timeoutBounds = config.Bounds{
-		Least: 100 * time.Millisecond, Short: "the registry could hardly respond", Most: 5 * time.Minute,
-		Long: "a node that is gone goes unnoticed for as long", Right: 10 * time.Second,
-	}
-	pollBounds = config.Bounds{
-		Least: time.Second, Short: "the registry would do little else", Most: 24 * time.Hour,
-		Long: "write evolution: off where a contract is not to grow", Right: 30 * time.Second,
-	}
-)
+var pollBounds = config.Bounds{
+	Least: time.Second, Short: "the registry would do little else", Most: 24 * time.Hour,
+	Long: "write evolution: off where a contract is not to grow", Right: 30 * time.Second,
+}
 
 func (t *TLS) files() tlsfiles.Files {
 	return tlsfiles.Files{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}

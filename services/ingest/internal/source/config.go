@@ -83,15 +83,14 @@ type Kafka struct {
 
 // Fetch bounds what is fetched and not yet taken by a lane.
 type Fetch struct {
-	// Clients is how many clients share the partitions: connections to each broker, and cores that read, check and
-	// decompress what comes of it. 0 is 2, or 1 where there is one processor.
-	Clients int `yaml:"clients"`
 	// Bytes is the largest fetch of one partition. With many partitions it shrinks to fit the memory.
 	Bytes config.Bytes `yaml:"bytes"`
 	// Prefetch is the budget that all partitions share, a part of the memory of the process.
 	Prefetch config.Bytes `yaml:"-"`
 	// Records bounds what one partition prefetches beside its bytes.
 	Records int `yaml:"-"`
+	// Clients is how many connections to each broker share the partitions; 0: 2, or 1 where there is one processor.
+	Clients int `yaml:"-"`
 }
 
 // TLS is transport security towards the brokers. Cert and Key are for mutual TLS.
@@ -176,9 +175,6 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 		report("leave", "is set without instance_id", "remove it: a member without a name of its own always leaves")
 	}
 	k.checkTimes(report)
-	if k.Fetch.Clients < 0 || k.Fetch.Clients > 64 {
-		report("fetch.clients", "is out of range", "write 0 (automatic) to 64")
-	}
 	if k.Fetch.Bytes < minFetch || k.Fetch.Bytes > 64<<20 {
 		report("fetch.bytes", "is out of range", "write 32KiB to 64MiB")
 	}
