@@ -17,12 +17,13 @@ import (
 	"github.com/waybill-data/waybill/pkg/version"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
+	"github.com/waybill-data/waybill/services/writer/internal/sink"
 )
 
 // local is what this writer knows of itself: fleetview.Local. It knows no freshness and nobody else.
 type local struct {
 	lanes   *lane.Service
-	sink    carrier
+	sink    *sink.Sink
 	load    *load
 	ready   func() error
 	self    *adminv1.ProcessResponse
@@ -32,20 +33,14 @@ type local struct {
 
 var _ fleetview.Local = (*local)(nil)
 
-// carrier is a sink that says what it carries, and which tables take nothing now.
-type carrier interface {
-	lane.Reporter
-	Streams() int
-}
-
 // newView is what a writer that listens serves as admin.v1.
 func newView(
-	env service.Env, lanes *lane.Service, sink carrier, load *load, ready func() error, ring *events.Ring,
+	env service.Env, lanes *lane.Service, bigQuery *sink.Sink, load *load, ready func() error, ring *events.Ring,
 ) *fleetview.View {
 	self := &adminv1.ProcessResponse{Process: lanes.Name, Address: env.GRPC.Addr().String(), Instance: rand.Text()}
 	ring.Call(lanes.Name)
 	return &fleetview.View{Events: ring, Self: self, Local: &local{
-		lanes: lanes, sink: sink, load: load, ready: ready, self: self, home: lanes.Project + "." + lanes.Dataset,
+		lanes: lanes, sink: bigQuery, load: load, ready: ready, self: self, home: lanes.Project + "." + lanes.Dataset,
 		started: time.Now(),
 	}}
 }
