@@ -14,7 +14,6 @@ import (
 	"github.com/waybill-data/waybill/pkg/events"
 	"github.com/waybill-data/waybill/pkg/fleetview"
 	"github.com/waybill-data/waybill/pkg/service"
-	"github.com/waybill-data/waybill/pkg/version"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 	"github.com/waybill-data/waybill/services/writer/internal/sink"
@@ -134,24 +133,15 @@ func (l *local) Plan() *adminv1.Plan { return nil }
 
 // Process implements fleetview.Local.
 func (l *local) Process() *adminv1.Process {
-	carried, shares := l.lanes.Load(), l.load.meter.Shares()
-	saturated, cause := shares.Of()
-	p := &adminv1.Process{
-		Name: l.self.GetProcess(), Service: "writer", Version: version.String(), Instance: l.self.GetInstance(),
-		Address: l.self.GetAddress(), Started: timestamppb.New(l.started),
-		Lanes:          int32(carried.Lanes), //nolint:gosec // calls
-		BytesPerSecond: l.load.bytesRate(carried.Bytes), Processor: shares.Processor, BudgetUsed: l.load.budget.Used(),
-		BudgetSize: l.load.budget.Limit(), Saturation: saturated, SaturationCause: string(cause), Home: l.home,
-		Streams: int32(l.sink.Streams()), //nolint:gosec // of lanes
-	}
+	p, carried := fleetview.NewProcess("writer", l.self, l.started, l.load.meter.Shares(), l.ready()), l.lanes.Load()
+	p.Lanes, p.BytesPerSecond = int32(carried.Lanes), l.load.bytesRate(carried.Bytes) //nolint:gosec // calls
+	p.BudgetUsed, p.BudgetSize = l.load.budget.Used(), l.load.budget.Limit()
+	p.Home, p.Streams = l.home, int32(l.sink.Streams()) //nolint:gosec // of lanes
 	for _, trouble := range l.sink.Troubles() {
 		if p.TroubledTables == nil {
 			p.TroubledTables = make(map[string]int32)
 		}
 		p.TroubledTables[trouble.State]++
-	}
-	if err := l.ready(); err != nil {
-		p.NotReady = err.Error()
 	}
 	return p
 }
