@@ -22,7 +22,7 @@ import (
 
 const lettersTopic = stack.DeliveryTopic + stack.DeadLetters
 
-// letterLine is what a test needs of a line of `dead-letters list --json`.
+// letterLine is what a test needs of a line of `dead-letters list -o json`.
 type letterLine struct {
 	Place, Reason, Type, Error string
 	Byte                       *int
@@ -62,7 +62,7 @@ func (w *world) letters(status int, args ...string) string {
 func (w *world) listed(args ...string) []letterLine {
 	w.t.Helper()
 	var lines []letterLine
-	for text := range strings.Lines(w.letters(0, append([]string{"list", "--json"}, args...)...)) {
+	for text := range strings.Lines(w.letters(0, append([]string{"list", "-o", "json"}, args...)...)) {
 		var l letterLine
 		if err := json.Unmarshal([]byte(text), &l); err != nil {
 			w.t.Fatalf("%s: %v", text, err)
