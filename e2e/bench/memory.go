@@ -181,14 +181,14 @@ func (w *world) stall(ctx context.Context, rows int64, lasts time.Duration) (*St
 	if err := w.slow(ctx, lasts, lasts); err != nil {
 		return nil, err
 	}
-	if err := sleep(ctx, min(lasts/2, 5*time.Second)); err != nil {
+	if err := stack.Pause(ctx, min(lasts/2, 5*time.Second)); err != nil {
 		return nil, err
 	}
 	first, err := w.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := sleep(ctx, lasts-min(lasts/2, 5*time.Second)-lasts/10); err != nil {
+	if err := stack.Pause(ctx, lasts-min(lasts/2, 5*time.Second)-lasts/10); err != nil {
 		return nil, err
 	}
 	last, err := w.read(ctx)
@@ -210,13 +210,4 @@ func (w *world) stall(ctx context.Context, rows int64, lasts time.Duration) (*St
 			s.Waiting, rows)
 	}
 	return s, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

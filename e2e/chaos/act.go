@@ -309,10 +309,5 @@ func (r *run) quiet(ctx context.Context) error {
 
 // pause waits, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	_ = stack.Pause(ctx, d) // who waits looks at ctx when it has done its part
 }

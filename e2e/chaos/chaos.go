@@ -109,7 +109,7 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 	r := &run{config: config.Defaults(), relays: map[string]*relay{}, taken: map[*stack.Service]bool{}}
 	defer func() {
 		for _, relay := range r.relays {
-			relay.close()
+			relay.Close()
 		}
 		for _, late := range r.late {
 			late.Close()
@@ -178,7 +178,7 @@ func (r *run) layOut() error {
 				}
 				r.relays[addr] = one
 			}
-			return r.relays[addr].addr()
+			return r.relays[addr].Addr()
 		},
 	}
 	for _, t := range topics[2:] {
@@ -331,7 +331,7 @@ func (r *run) stuck() string {
 // progress says every two seconds how it goes.
 func (r *run) progress(ctx context.Context) {
 	pause(ctx, time.Second)
-	every(ctx, 2*time.Second, func() {
+	stack.Every(ctx, 2*time.Second, func() {
 		var made int64
 		for _, l := range r.loads {
 			made += l.made().Events

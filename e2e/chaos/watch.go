@@ -50,26 +50,13 @@ func newWatch(s *stack.Stack) *watch {
 func (w *watch) run(ctx context.Context) {
 	var all sync.WaitGroup
 	for i := range w.stack.Ingests {
-		all.Go(func() { every(ctx, lookEvery, func() { w.look(ctx, i) }) })
+		all.Go(func() { stack.Every(ctx, lookEvery, func() { w.look(ctx, i) }) })
 	}
 	for _, s := range w.stack.Writers {
-		all.Go(func() { every(ctx, 5*lookEvery, func() { w.count(ctx, s) }) })
+		all.Go(func() { stack.Every(ctx, 5*lookEvery, func() { w.count(ctx, s) }) })
 	}
-	all.Go(func() { every(ctx, 5*lookEvery, func() { w.stats(ctx) }) })
+	all.Go(func() { stack.Every(ctx, 5*lookEvery, func() { w.stats(ctx) }) })
 	all.Wait()
-}
-
-func every(ctx context.Context, d time.Duration, f func()) {
-	tick := time.NewTicker(d)
-	defer tick.Stop()
-	for {
-		f()
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 func (w *watch) look(ctx context.Context, i int) {

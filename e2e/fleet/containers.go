@@ -139,7 +139,7 @@ func (c *containers) update(ctx context.Context) (row Row, err error) {
 		}
 	}
 	took := time.Since(began)
-	if err := pause(ctx, watched); err != nil {
+	if err := stack.Pause(ctx, watched); err != nil {
 		return row, err
 	}
 	row = Row{What: fmt.Sprintf("rolling update of %d containers", len(old)), Even: took}
@@ -165,7 +165,7 @@ func (c *containers) settle(ctx context.Context) error {
 			return fmt.Errorf("%d lanes are open, %d of %d settle, at %d of %d writers",
 				open, c.watch.settled(), lanesOfCompose, len(writers), c.Writers)
 		}
-		if err := pause(ctx, lookEvery); err != nil {
+		if err := stack.Pause(ctx, lookEvery); err != nil {
 			return err
 		}
 	}
@@ -190,7 +190,7 @@ func (c *containers) verify(ctx context.Context) (report verify.Report, err erro
 		if time.Since(began) > opensWithin {
 			return report, fmt.Errorf("%d lanes are behind %v after the load ended", behind, opensWithin)
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := stack.Pause(ctx, 100*time.Millisecond); err != nil {
 			return report, err
 		}
 	}

@@ -260,7 +260,7 @@ func (r *run) shared(
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%s after %v: %v", what, evenWithin, counts)
 		}
-		if err := pause(ctx, lookEvery); err != nil {
+		if err := stack.Pause(ctx, lookEvery); err != nil {
 			return err
 		}
 	}
@@ -281,18 +281,9 @@ func (r *run) settled(ctx context.Context) error {
 			return fmt.Errorf("%d of %d lanes settle, %d streams are created", r.watch.settled(),
 				r.config.Lanes, s.Created)
 		}
-		if err := pause(ctx, lookEvery); err != nil {
+		if err := stack.Pause(ctx, lookEvery); err != nil {
 			return err
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -318,7 +309,7 @@ func (r *run) drain(ctx context.Context) error {
 		if time.Since(began) > time.Minute {
 			return fmt.Errorf("%d of %d are committed a minute after the load ended", committed, produced)
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := stack.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/waybill-data/waybill/e2e/stack"
 )
 
 const (
@@ -88,7 +90,7 @@ func (r *run) relieve(apart time.Duration, pairs ...[2]int) func(context.Context
 	return func(ctx context.Context) (began time.Time, err error) {
 		for n, p := range pairs {
 			if n > 0 {
-				if err := pause(ctx, apart); err != nil {
+				if err := stack.Pause(ctx, apart); err != nil {
 					return began, err
 				}
 			}
@@ -130,7 +132,7 @@ func (r *run) desert(i int, by syscall.Signal) func(context.Context) (time.Time,
 			return time.Time{}, err
 		}
 		r.members = slices.DeleteFunc(r.members, func(m int) bool { return m == i })
-		err := pause(ctx, sessionTimeout)
+		err := stack.Pause(ctx, sessionTimeout)
 		return time.Now(), err
 	}
 }

@@ -249,13 +249,13 @@ func (u *upgrade) carries(ctx context.Context) error {
 			}
 		}
 		if moved == upgradeLanes {
-			return pause(ctx, u.Stay)
+			return stack.Pause(ctx, u.Stay)
 		}
 		if time.Since(began) > evenWithin {
 			return errors.Join(fmt.Errorf("%d of %d lanes go on after %v", moved, upgradeLanes, evenWithin),
 				u.refusals(ctx))
 		}
-		if err := pause(ctx, lookEvery); err != nil {
+		if err := stack.Pause(ctx, lookEvery); err != nil {
 			return err
 		}
 	}

@@ -64,18 +64,11 @@ func (w *watch) run(ctx context.Context) {
 	defer all.Wait()
 	for _, i := range w.stack.Ingests {
 		all.Go(func() {
-			tick := time.NewTicker(w.every)
-			defer tick.Stop()
-			for {
+			stack.Every(ctx, w.every, func() {
 				if w.others || i.Running() {
 					w.look(ctx, i)
 				}
-				select {
-				case <-tick.C:
-				case <-ctx.Done():
-					return
-				}
-			}
+			})
 		})
 	}
 }

@@ -135,7 +135,7 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 		})
 		produced <- err
 	})
-	if err := rest(ctx, 2*config.Each); err != nil { // streams are made, caches filled
+	if err := stack.Pause(ctx, 2*config.Each); err != nil { // streams are made, caches filled
 		return report, err
 	}
 	if report, err = r.all(ctx); err != nil {
@@ -280,13 +280,4 @@ func (r *run) measure(ctx context.Context, name string, args ...string) (share f
 		bench.Settles(before, after), 1000*bench.SettleQuantile(before, after, 0.99), share,
 		(now.CPUSeconds()-used.CPUSeconds())/took)
 	return share, nil
-}
-
-func rest(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -28,3 +28,32 @@ func Poll(ctx context.Context, every time.Duration, what string, f func() error,
 		}
 	}
 }
+
+// Every calls f, and again every so often, until ctx ends.
+func Every(ctx context.Context, every time.Duration, f func()) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		f()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Pause lets time pass, none when it is negative. It errs when ctx ends first.
+func Pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
