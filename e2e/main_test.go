@@ -1,18 +1,16 @@
 package e2e
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/waybill-data/waybill/e2e/stack"
 )
 
 // bin holds the binaries under test, built once.
@@ -46,23 +44,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	build := func(env, flags []string, programs ...string) error {
-		command := exec.Command("go",
-			slices.Concat([]string{"build"}, flags, []string{"-o", dir + string(filepath.Separator)}, programs)...)
-		command.Env = append(os.Environ(), env...)
-		if out, err := command.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %v: %w\n%s", programs, err, out)
-		}
-		return nil
-	}
-	// The sandbox is what they are tested with, built as `make build` does. Its own tests have the race detector; with
-	// it here a fifth of all processor time would be the sandbox's.
-	plain := []string{"-trimpath", "-pgo=" + filepath.Join("..", "services", "services.pgo")}
-	if err := errors.Join(
-		build(nil, buildFlags, "github.com/waybill-data/waybill/services/ingest/cmd/ingest",
-			"github.com/waybill-data/waybill/services/writer/cmd/writer"),
-		build([]string{"CGO_ENABLED=0"}, plain, "github.com/waybill-data/waybill/sandbox/cmd/sandbox"),
-	); err != nil {
+	if err := stack.Build(dir, raced); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
