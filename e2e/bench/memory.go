@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/stack"
@@ -41,29 +39,13 @@ type MemoryCase struct {
 
 // MemoryCases are those of the given names, all of them for none.
 func MemoryCases(names []string) ([]MemoryCase, error) {
-	all := []MemoryCase{
+	return pick("case", names, []MemoryCase{
 		{Name: "stock-8", Workload: "avro-stock", Lanes: 8, Rows: 5_000_000},
 		{Name: "stock-8-stall", Workload: "avro-stock", Lanes: 8, Rows: 5_000_000, Stalled: true},
 		{Name: "stock-500", Workload: "avro-stock", Lanes: 500, Rows: 4_000_000},
 		{Name: "stock-500-stall", Workload: "avro-stock", Lanes: 500, Rows: 4_000_000, Stalled: true},
 		{Name: "v6-8-stall", Workload: "avro-v6", Lanes: 8, Rows: 150_000, Stalled: true},
-	}
-	if len(names) == 0 {
-		return all, nil
-	}
-	var found []MemoryCase
-	for _, name := range names {
-		i := slices.IndexFunc(all, func(c MemoryCase) bool { return c.Name == name })
-		if i < 0 {
-			var known []string
-			for _, c := range all {
-				known = append(known, c.Name)
-			}
-			return nil, fmt.Errorf("there is no case %q: choose %s", name, strings.Join(known, ", "))
-		}
-		found = append(found, all[i])
-	}
-	return found, nil
+	}, func(c MemoryCase) string { return c.Name })
 }
 
 // Run measures the cases, one after the other.

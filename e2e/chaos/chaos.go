@@ -211,17 +211,7 @@ func (r *run) up(ctx context.Context) error {
 	if err := r.register(ctx, scanSchema, scanID); err != nil {
 		return err
 	}
-	for _, s := range r.always() {
-		if err := s.Start(); err != nil {
-			return err
-		}
-	}
-	for _, s := range r.always() {
-		if err := s.Await(ctx, s.Ready); err != nil {
-			return err
-		}
-	}
-	return nil
+	return stack.Up(ctx, r.always()...)
 }
 
 // always are the services that are there from beginning to end.
@@ -342,7 +332,7 @@ func (r *run) progress(ctx context.Context) {
 		}
 		r.line("  produced %d  lag %d  lanes open %d of %d  kills %d  streams created %d finalized %d",
 			made, lag, r.watch.open(),
-			partitions(), r.results.deaths(), r.watch.total("streams_created"), r.watch.total("streams_finalized"))
+			partitions(), r.results.deaths(), r.watch.total(created), r.watch.total(finalized))
 	})
 }
 

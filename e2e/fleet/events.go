@@ -187,18 +187,17 @@ func (r *run) measure(ctx context.Context, e event) error {
 	if err := stack.Pause(ctx, e.rest); err != nil {
 		return err
 	}
-	before, err := r.watch.streams(ctx)
+	had, _ := r.watch.counts()
+	row, end, err := r.watch.row(ctx, e.what)
 	if err != nil {
 		return err
 	}
-	had, _ := r.watch.counts()
-	r.watch.start()
 	stress := newStress()
 	since, err := e.do(ctx)
 	if err != nil {
 		return err
 	}
-	row := Row{What: e.what, Class: e.class, Updates: e.updates, Restarts: e.restarts}
+	row.Class, row.Updates, row.Restarts = e.class, e.updates, e.restarts
 	if e.writers > 0 {
 		if err := r.even(ctx, since, e.writers); err != nil {
 			return err
@@ -222,18 +221,14 @@ func (r *run) measure(ctx context.Context, e event) error {
 	if e.restarts {
 		but = r.stack.Ingests[lasting].Name
 	}
-	h := r.watch.end(but)
-	row.Silence, row.Kept, row.Moved, row.Stopped = h.silence, h.kept, h.moves, h.stopped
+	if err := end(but); err != nil {
+		return err
+	}
 	if row.Class != shared && row.Class != deserted {
 		row.Stopped = 0 // lanes go to other writers
 	}
 	row.Busy = stress.share()
-	after, err := r.watch.streams(ctx)
-	if err != nil {
-		return err
-	}
-	row.Created, row.Finalized = after.Created-before.Created, after.Finalized-before.Finalized
-	r.report.Rows = append(r.report.Rows, row)
+	r.report.Rows = append(r.report.Rows, *row)
 	fmt.Fprintf(r.config.Out, "%s\n", row)
 	return nil
 }

@@ -58,4 +58,3 @@ func TestThrottleIsSlow(t *testing.T) {
 		t.Errorf("behind the end of what is behind: %v, want a connection that has ended", err)
 	}
 }
-

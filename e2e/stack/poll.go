@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -27,6 +28,19 @@ func Poll(ctx context.Context, every time.Duration, what string, f func() error,
 		case <-tick.C:
 		}
 	}
+}
+
+// Within is Poll for so long. When ctx itself is canceled, that is the error: whoever did it knows why.
+func Within(
+	ctx context.Context, limit, every time.Duration, what string, f func() error, processes ...*Process,
+) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := Poll(limited, every, what, f, processes...)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	return err
 }
 
 // Every calls f, and again every so often, until ctx ends.

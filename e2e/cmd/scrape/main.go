@@ -40,7 +40,7 @@ func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
 		return err
 	}
 	s, err := stack.New(stack.Config{
-		Dir: dir, Bin: c.Bin, Writers: 2, Ingests: 2, Contracts: contracts, KafkaYAML: quick,
+		Dir: dir, Bin: c.Bin, Writers: 2, Ingests: 2, Contracts: contracts, KafkaYAML: stack.Quick,
 	})
 	if err != nil {
 		return err
