@@ -20,12 +20,14 @@ import (
 	"github.com/waybill-data/waybill/sandbox/produce"
 )
 
+const parcels = stack.Parcels
+
 // The schema of a topic grows twice under load, old and new producers side by side, while a process of either kind is
 // killed and the registry is away for a while: every record is in the table once, with what its own schema has, and
 // null where that has nothing.
 func TestSchemaGrowsUnderLoad(t *testing.T) {
 	t.Parallel()
-	w := prepared(t, stack.Config{Contracts: stack.Parcels, Ingests: 2, Writers: 2})
+	w := prepared(t, stack.Config{Contracts: parcels, Ingests: 2, Writers: 2})
 	w.upSandbox()
 	p := &parcelLoad{world: w, versions: map[uint64]int{}}
 	w.fault("bigquery", map[string]any{"kind": "schema_delay", "delay": "700ms"})
@@ -204,7 +206,7 @@ func (w *world) contractsTest(value []byte) string {
 // replayed while that is so.
 func TestSchemaIDIsMissing(t *testing.T) {
 	t.Parallel()
-	w := prepared(t, stack.Config{Contracts: stack.Parcels})
+	w := prepared(t, stack.Config{Contracts: parcels})
 	w.upSandbox()
 	p := &parcelLoad{world: w, versions: map[uint64]int{}}
 	p.sender(1, 200)()

@@ -13,9 +13,7 @@ import (
 )
 
 // contracts are the built-in ones, and one whose table gains columns with its schema.
-const contracts = "  - builtin: delivery.v6
-  - builtin: stock.v1
-" + stack.Parcels
+const contracts = "  - builtin: delivery.v6\n  - builtin: stock.v1\n" + stack.Parcels
 
 // load is what is produced, and what goes wrong meanwhile.
 type load struct {
