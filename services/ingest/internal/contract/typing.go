@@ -71,7 +71,7 @@ func (y *typing) learn(ctx context.Context, value []byte, waits func(what string
 	}
 	source := confluent.Source{}
 	if err == nil {
-		source.Types, err = typesOf(s)
+		source.Types, err = TypesOf(s)
 	}
 	if err != nil {
 		source.Reason = fmt.Sprintf("schema id %d: %v", id, err)
@@ -92,9 +92,9 @@ func waiting(waits func(what string), what string) (done func()) {
 	return func() { waits("") }
 }
 
-// typesOf is how the payloads of a schema say their type: Avro by the record's full name, protobuf by the message's, a
-// JSON Schema by its title.
-func typesOf(s *registry.Schema) (confluent.TypeOf, error) {
+// TypesOf is how the payloads of a schema say their type, as `type_from: schema` reads it: Avro by the record's full
+// name, protobuf by the message's, a JSON Schema by its title. The error is that of the schema.
+func TypesOf(s *registry.Schema) (confluent.TypeOf, error) {
 	switch s.Format {
 	case "avro":
 		parsed, err := avro.Parse(s.Text, s.Texts()...)
@@ -150,15 +150,15 @@ func (l *loader) typing(entries []entry) *typing {
 				"write framing: confluent, or remove type_from")
 			return nil
 		case types == nil:
-			types = t.Types()
-		case !slices.Equal(types, t.Types()):
+			types = t.Schema().Types()
+		case !slices.Equal(types, t.Schema().Types()):
 			l.report(&entries[i], "schema", "the payloads of a topic are of one schema, and nothing before them says "+
 				"of which",
 				"give all contracts of the topic the same union, or write framing: confluent")
 			return nil
 		}
 	}
-	return &typing{of: entries[0].contract.plan.(*avro.Plan).TypeOf}
+	return &typing{of: entries[0].contract.plan.(*avro.Plan).Schema().TypeOf}
 }
 
 // null says that a value that is there is null by its schema: it is a tombstone then.
