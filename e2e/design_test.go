@@ -38,7 +38,7 @@ var quoted = regexp.MustCompile("`([^`]+)`")
 func TestDesignMapIsComplete(t *testing.T) {
 	named := map[string]bool{}
 	for line := range strings.Lines(section(t, "## Where to look")) {
-		if !strings.HasPrefix(line, "| `") {
+		if !strings.HasPrefix(line, "| `") || strings.Contains(line, ".go`") {
 			continue
 		}
 		for _, m := range quoted.FindAllStringSubmatch(strings.Split(line, "|")[1], -1) {
@@ -133,6 +133,32 @@ func receiver(of ast.Expr) string {
 	return ""
 }
 
+// The map of ingest's own files names each of them once.
+func TestDesignNamesTheFilesOfIngest(t *testing.T) {
+	named := map[string]int{}
+	for line := range strings.Lines(section(t, "## Where to look")) {
+		if !strings.HasPrefix(line, "| `") || !strings.Contains(line, ".go`") {
+			continue
+		}
+		for _, m := range quoted.FindAllStringSubmatch(strings.Split(line, "|")[1], -1) {
+			found, err := filepath.Glob(filepath.Join("..", "services", "ingest", m[1]))
+			if err != nil || len(found) == 0 {
+				t.Errorf("the map names %s: ingest has no such file (%v)", m[1], err)
+			}
+			for _, path := range found {
+				if !strings.HasSuffix(path, "_test.go") {
+					named[filepath.Base(path)]++
+				}
+			}
+		}
+	}
+	for path := range goFiles(t, filepath.Join("..", "services"), "ingest") {
+		if name := filepath.Base(path); filepath.ToSlash(filepath.Dir(path)) == "ingest" && named[name] != 1 {
+			t.Errorf("the map names services/ingest/%s %d times", name, named[name])
+		}
+	}
+}
+
 // Every function and file that the ways of docs/design.md name is there, and no way is longer than it may be.
 func TestDesignWaysNameWhatThereIs(t *testing.T) {
 	declared, everywhere := map[string][]string{}, []string{}
@@ -144,6 +170,7 @@ func TestDesignWaysNameWhatThereIs(t *testing.T) {
 	for way, most := range map[string]int{
 		"### The way of a record": 20, "### The way of a settlement": 8,
 		"### The way of a dead letter": 9, "### The way of a schema": 9,
+		"### The way of a lane to another writer": 9, "### The ways of acts": 16,
 	} {
 		hops := 0
 		for line := range strings.Lines(section(t, way)) {

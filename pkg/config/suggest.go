@@ -24,7 +24,7 @@ func suggest(name string, known []string) string {
 func Nearest(name string, known []string) string {
 	best, least := "", len(name)/3+2
 	for _, candidate := range known {
-		if d := Distance(plain(name), plain(candidate)); d < least {
+		if d := distance(plain(name), plain(candidate)); d < least {
 			best, least = candidate, d
 		}
 	}
@@ -36,8 +36,8 @@ func plain(name string) string {
 	return strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))
 }
 
-// Distance is how many bytes must be inserted, removed or replaced to turn one name into the other.
-func Distance(a, b string) int {
+// distance is how many bytes must be inserted, removed or replaced to turn one name into the other.
+func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -182,17 +182,17 @@ func (v *View) ListTables(ctx context.Context, r *adminv1.ListTablesRequest) (*a
 			tables = append(tables, s.GetTables()...)
 		}
 	}
-	tables = Merge(tables)
+	tables = mergeAll(tables)
 	if f := strings.ToLower(r.GetFilter()); f != "" {
 		tables = slices.DeleteFunc(tables, func(t *adminv1.Table) bool {
 			return !strings.Contains(strings.ToLower(t.GetName()), f)
 		})
 	}
-	summary := Summary(tables, responses)
+	summary := summaryOf(tables, responses)
 	if why := v.Local.Process().GetNotReady(); len(tables) == 0 && why != "" {
 		summary = "No lane feeds a table here: " + strings.Join(strings.Fields(why), " ") + "."
 	}
-	return &adminv1.ListTablesResponse{Tables: tables, Summary: summary, Responses: responses, Price: Price}, nil
+	return &adminv1.ListTablesResponse{Tables: tables, Summary: summary, Responses: responses, Price: price}, nil
 }
 
 // ListLanes implements adminv1.AdminServiceServer. Of a single lane the writers are asked as well, who know its

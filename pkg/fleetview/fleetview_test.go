@@ -240,7 +240,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 // Shares of tables that are put together add to 1 again, weighted by the records behind.
 func TestMergedShares(t *testing.T) {
 	share := func(cause string) []*adminv1.Share { return []*adminv1.Share{{Cause: cause, Minute: 1, Quarter: 1}} }
-	merged := Merge([]*adminv1.Table{
+	merged := mergeAll([]*adminv1.Table{
 		{Name: "t", BehindRecords: 30, Shares: share("quota"), CompleteThrough: timestamppb.Now()},
 		{Name: "t", BehindRecords: 10, Shares: share("idle")},
 		{Name: "u"},

@@ -8,8 +8,18 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
+
+// price is what dollars a day are reckoned by: what Google lists for the Storage Write API. The 2 TiB a month that are
+// free are not taken off.
+const price = "$0.025 a GiB of rows, BigQuery's list price for the Storage Write API " +
+	"(cloud.google.com/bigquery/pricing, 2025) without the free 2 TiB a month"
+
+// DollarsPerByte is the price as a number.
+const DollarsPerByte = 0.025 / (1 << 30)
 
 // rank is how bad a state is. Not knowing is worse than being fresh.
 func rank(s adminv1.State) int {
@@ -34,8 +44,8 @@ func StateName(s adminv1.State) string {
 	return strings.ToLower(strings.TrimPrefix(s.String(), "STATE_"))
 }
 
-// Merge puts what several processes say of the same table together, and sorts the tables, the worst first.
-func Merge(tables []*adminv1.Table) []*adminv1.Table {
+// mergeAll puts what several processes say of the same table together, and sorts the tables, the worst first.
+func mergeAll(tables []*adminv1.Table) []*adminv1.Table {
 	byName := map[string]*adminv1.Table{}
 	var out []*adminv1.Table
 	for _, t := range tables {
@@ -134,8 +144,8 @@ func count(t *adminv1.Table) (n int32) {
 	return n
 }
 
-// Summary is one sentence about tables that are sorted, the worst first.
-func Summary(tables []*adminv1.Table, responses []*adminv1.ProcessResponse) string {
+// summaryOf is one sentence about tables that are sorted, the worst first.
+func summaryOf(tables []*adminv1.Table, responses []*adminv1.ProcessResponse) string {
 	var text string
 	switch bad := slices.IndexFunc(tables, func(t *adminv1.Table) bool { return rank(t.GetState()) < 2 }); {
 	case len(tables) == 0:
@@ -238,4 +248,51 @@ func Count(v float64) string {
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.0f", v)
+}
+
+// worstOf joins what processes say of the same table's past: at each time the worst counts.
+func worstOf(a, b []*adminv1.StateInterval) []*adminv1.StateInterval {
+	var edges []time.Time
+	for _, s := range slices.Concat(a, b) {
+		edges = append(edges, s.GetFrom().AsTime(), s.GetUntil().AsTime())
+	}
+	slices.SortFunc(edges, time.Time.Compare)
+	edges = slices.CompactFunc(edges, time.Time.Equal)
+	at := func(list []*adminv1.StateInterval, t time.Time) *adminv1.StateInterval {
+		for _, s := range list {
+			if !t.Before(s.GetFrom().AsTime()) && t.Before(s.GetUntil().AsTime()) {
+				return s
+			}
+		}
+		return nil
+	}
+	var out []*adminv1.StateInterval
+	for i := 0; i+1 < len(edges); i++ {
+		one, other := at(a, edges[i]), at(b, edges[i])
+		if one == nil || other != nil && rank(other.GetState()) > rank(one.GetState()) {
+			one = other
+		}
+		if one == nil {
+			continue
+		}
+		if n := len(out); n > 0 && out[n-1].GetUntil().AsTime().Equal(edges[i]) &&
+			out[n-1].GetState() == one.GetState() &&
+			out[n-1].GetCause() == one.GetCause() {
+			out[n-1].Until = timestamppb.New(edges[i+1])
+			continue
+		}
+		out = append(out, &adminv1.StateInterval{
+			From: timestamppb.New(edges[i]), Until: timestamppb.New(edges[i+1]), State: one.GetState(),
+			Cause: one.GetCause(),
+		})
+	}
+	return out
+}
+
+// longer is the longer of two durations that may be absent.
+func longer[D interface{ AsDuration() time.Duration }](a, b D, absentA, absentB bool) D {
+	if absentA || !absentB && b.AsDuration() > a.AsDuration() {
+		return b
+	}
+	return a
 }

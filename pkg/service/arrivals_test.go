@@ -18,7 +18,7 @@ import (
 // closed, or whose listener is, waits no more.
 func TestConnectionsBeginAtAPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, over := NewPace(1), make(chan struct{})
+		p, over := NewPace(), make(chan struct{})
 		arrive := func(host byte, port int) *pacedConn {
 			ours, theirs := net.Pipe()
 			t.Cleanup(func() { _ = ours.Close() })
@@ -77,7 +77,7 @@ func TestConnectionsBeginAtAPace(t *testing.T) {
 // of other hosts say has nothing to do with it.
 func TestSilentCallsMakeOthersSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := NewPace(512)
+		p := NewPace()
 		from := hostAt(0, 1, 1)
 		ours, theirs := net.Pipe()
 		defer ours.Close()
@@ -121,7 +121,7 @@ func TestSilentCallsMakeOthersSlow(t *testing.T) {
 // Connections that come together are all served, those that wait for their turn as well, behind the bound on
 // connections as they are.
 func TestConnectionsThatComeTogetherAreServed(t *testing.T) {
-	p := NewPace(512)
+	p := NewPace()
 	server := grpc.NewServer(p.Option(), p.Credentials(nil))
 	healthv1.RegisterHealthServer(server, health.NewServer())
 	inner, err := net.Listen("tcp", "127.0.0.1:0")

@@ -16,9 +16,11 @@ import (
 )
 
 const (
-	// callsAtOnce is how many calls of one host may begin at once, beyond those that a second allows: all that one
-	// connection may have, so that an ingest opens its lanes anew without being refused.
-	callsAtOnce = 8192
+	// CallsOfConnection is how many calls one connection may have open, lanes for the most part; the next one waits at
+	// the caller. As many of one host may begin at once, beyond callsASecond: an ingest opens its lanes anew without
+	// being refused.
+	CallsOfConnection = 8192
+	callsASecond      = 512
 	// callsEvenly is how many calls of one host are looked at in a second, and togetherAtMost how many of them without
 	// a pause: other lanes are served in between.
 	callsEvenly    = 5000
@@ -65,9 +67,9 @@ type pacedHost struct {
 	shut atomic.Int64
 }
 
-// NewPace allows so many calls a second of each host, and callsAtOnce at once.
-func NewPace(second int) *Pace {
-	return &Pace{second: rate.Limit(second), even: callsEvenly, hosts: map[string]*pacedHost{}}
+// NewPace allows callsASecond of each host, and CallsOfConnection at once.
+func NewPace() *Pace {
+	return &Pace{second: callsASecond, even: callsEvenly, hosts: map[string]*pacedHost{}}
 }
 
 // Option refuses calls of a host that begins too many, with UNAVAILABLE: they are to come again.
@@ -118,7 +120,7 @@ func (p *Pace) host(from net.Addr) *pacedHost {
 			clear(p.hosts)
 		}
 		h = &pacedHost{
-			calls: rate.NewLimiter(p.second, callsAtOnce), refusals: rate.NewLimiter(refusalsASecond, refusalsAtOnce),
+			calls: rate.NewLimiter(p.second, CallsOfConnection), refusals: rate.NewLimiter(refusalsASecond, refusalsAtOnce),
 			even:      rate.NewLimiter(p.even, togetherAtMost),
 			slow:      rate.NewLimiter(silentASecond, 1),
 			connects:  rate.NewLimiter(connectsASecond, connectsAtOnce),

@@ -30,13 +30,14 @@ func hostAt(a, b byte, port int) net.Addr { return &net.TCPAddr{IP: net.IPv4(10,
 // Who begins calls too often is refused, and others are not; what is remembered of hosts is bounded.
 func TestCallsBeginAtAPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := NewPace(1)
+		p := NewPace()
+		p.second = 1
 		from := func(a, b byte, port int) error {
 			_, err := p.begin(seen(t, hostAt(a, b, port)), nil)
 			return err
 		}
 		refused := 0
-		for i := range callsAtOnce + 100 {
+		for i := range CallsOfConnection + 100 {
 			if err := from(0, 1, i); err != nil {
 				if refused++; status.Code(err) != codes.Unavailable {
 					t.Fatal(err)
@@ -44,7 +45,7 @@ func TestCallsBeginAtAPace(t *testing.T) {
 			}
 		}
 		if refused < 90 || refused > 100 {
-			t.Errorf("%d of %d were refused", refused, callsAtOnce+100)
+			t.Errorf("%d of %d were refused", refused, CallsOfConnection+100)
 		}
 		if err := from(0, 2, 1); err != nil {
 			t.Errorf("another host: %v", err)
@@ -62,9 +63,9 @@ func TestCallsBeginAtAPace(t *testing.T) {
 // served in between, and none waits longer than that takes. Those of another host do not wait for them.
 func TestAllLanesOfAConnectionOpenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := NewPace(512)
+		p := NewPace()
 		began, together, most := time.Now(), 0, 0
-		for i := range 8192 { // grpc.calls_per_connection
+		for i := range CallsOfConnection {
 			before := time.Now()
 			if _, err := p.begin(seen(t, hostAt(0, 1, 1)), nil); err != nil {
 				t.Fatalf("call %d: %v", i, err)
@@ -77,7 +78,7 @@ func TestAllLanesOfAConnectionOpenAtOnce(t *testing.T) {
 		if most > togetherAtMost+10 {
 			t.Errorf("%d were looked at without a pause", most)
 		}
-		if took := time.Since(began); took > 8192*time.Second/callsEvenly {
+		if took := time.Since(began); took > CallsOfConnection*time.Second/callsEvenly {
 			t.Errorf("it took %v", took)
 		}
 		began = time.Now()
@@ -101,7 +102,8 @@ func (a addressed) RemoteAddr() net.Addr { return a.from }
 func TestWhoGoesOnLosesItsConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := &pipes{make(chan net.Conn), make(chan struct{})}
-		p := NewPace(1)
+		p := NewPace()
+		p.second = 1
 		p.even = rate.Inf // no time passes but what the test says
 		l := p.Listen(inner)
 		accepted := make(chan net.Conn)
@@ -154,7 +156,7 @@ func TestWhoGoesOnLosesItsConnection(t *testing.T) {
 			t.Errorf("its address is %s", got)
 		}
 
-		if n := calls(hostile, callsAtOnce+refusalsAtOnce); n != refusalsAtOnce || !lasts() {
+		if n := calls(hostile, CallsOfConnection+refusalsAtOnce); n != refusalsAtOnce || !lasts() {
 			t.Fatalf("%d were refused, the connection lasts: %v", n, lasts())
 		}
 		if n := calls(honest, 1); n != 1 || !stays() {
@@ -193,8 +195,8 @@ func TestWhoGoesOnLosesItsConnection(t *testing.T) {
 
 // An ingest that opens 5,000 lanes anew, all at once over one connection, as after a writer's restart, gets every one.
 func TestThousandsOfLanesOpenAnew(t *testing.T) {
-	p := NewPace(512)
-	server := grpc.NewServer(p.Option(), grpc.MaxConcurrentStreams(8192))
+	p := NewPace()
+	server := grpc.NewServer(p.Option(), grpc.MaxConcurrentStreams(CallsOfConnection))
 	healthv1.RegisterHealthServer(server, health.NewServer())
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

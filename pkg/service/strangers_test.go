@@ -37,7 +37,7 @@ type onlyWriter struct{ io.Writer }
 // as it comes, from the moment it does, also while it rests, until its last lane ends.
 func TestStrangersAreReadAtAPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := NewPace(512)
+		p := NewPace()
 		at := func(host byte, port int) *pacedConn {
 			from := hostAt(0, host, port)
 			return newPacedConn(endless{from: from}, p.host(from), nil)
@@ -95,7 +95,7 @@ func TestStrangersAreReadAtAPace(t *testing.T) {
 func TestRestingConnectionsClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
-		c := newPacedConn(theirs, NewPace(1).host(hostAt(0, 1, 1)), nil)
+		c := newPacedConn(theirs, NewPace().host(hostAt(0, 1, 1)), nil)
 		c.rests = time.Now().Add(time.Hour)
 		over := make(chan error)
 		go func() {
@@ -122,7 +122,7 @@ func TestRestingConnectionsClose(t *testing.T) {
 func TestPacedConnectionsPassOnWhatTheyRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
-		c := newPacedConn(theirs, NewPace(1).host(hostAt(0, 1, 1)), nil)
+		c := newPacedConn(theirs, NewPace().host(hostAt(0, 1, 1)), nil)
 		sent := make([]byte, 2*strangersAtOnce+1)
 		for i := range sent {
 			sent[i] = byte(i * i >> 8)

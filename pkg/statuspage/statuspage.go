@@ -64,7 +64,7 @@ const (
 
 // New makes the handler. ctx ends those who watch: the server that serves it stops then.
 func New(ctx context.Context, view adminv1.AdminServiceServer) http.Handler {
-	p := &page{view: view, templates: parse(), made: make(map[string]*made), ended: ctx.Done(), every: every}
+	p := &page{view: view, templates: parse(), made: make(map[string]*made), ended: ctx.Done()}
 	mux := http.NewServeMux()
 	for path := range screens {
 		mux.HandleFunc("GET "+path, p.serve)
@@ -80,7 +80,6 @@ type page struct {
 	view      adminv1.AdminServiceServer
 	templates *template.Template
 	ended     <-chan struct{}
-	every     time.Duration
 
 	mu       sync.Mutex
 	made     map[string]*made
@@ -253,7 +252,7 @@ func (p *page) live(w http.ResponseWriter, r *http.Request) {
 	secure(w)
 	w.Header().Set("Content-Type", "text/event-stream")
 	control := http.NewResponseController(w)
-	ticker := time.NewTicker(p.every)
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	var last []byte
 	for {

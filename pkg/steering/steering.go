@@ -1,8 +1,9 @@
 // Package steering is what the acts of admin.v1 have in common, whichever service does them: who acts, that an act of
 // one id is done once, and what is nearest to a name that does not exist.
 //
-//	book := &steering.Book{Log: log}
-//	response, err := steering.Once(book, "pause", request, func() (*adminv1.PauseResponse, error) { ... })
+//	var book steering.Book
+//	act, err := steering.Check(request.GetAct())
+//	response, err := steering.Once(ctx, &book, act, request, func() (*adminv1.PauseResponse, error) { ... })
 package steering
 
 import (
@@ -85,7 +86,8 @@ func Actor(ctx context.Context, a *adminv1.Act) string {
 
 // NotFound says that there is nothing of a name, and what is nearest to it.
 func NotFound(what, name string, known []string) error {
-	if near := Nearest(name, known); near != "" {
+	known = slices.Sorted(slices.Values(known))
+	if near := config.Nearest(name, known); near != "" {
 		return status.Errorf(codes.NotFound, "there is no %s %q; the nearest is %q", what, name, near)
 	}
 	if len(known) == 0 {
@@ -98,22 +100,10 @@ func NotFound(what, name string, known []string) error {
 const mostListed = 10
 
 func list(names []string) string {
-	names = slices.Sorted(slices.Values(names))
 	if n := len(names) - mostListed; n > 0 {
 		return strings.Join(names[:mostListed], ", ") + " and others"
 	}
 	return strings.Join(names, ", ")
-}
-
-// Nearest is the name that looks most like another one; empty when none does.
-func Nearest(name string, known []string) string {
-	best, least := "", max(len(name)/2, 3)
-	for _, k := range slices.Sorted(slices.Values(known)) {
-		if d := config.Distance(strings.ToLower(name), strings.ToLower(k)); d < least {
-			best, least = k, d
-		}
-	}
-	return best
 }
 
 // Is reports whether an event is that of the act with an id.

@@ -138,8 +138,9 @@ func TestNearest(t *testing.T) {
 	for name, want := range map[string]string{
 		"order": "orders", "Stock": "stock", "delivery_events_topic": "delivery_events_v6_topic", "invoices": "",
 	} {
-		if got := Nearest(name, known); got != want {
-			t.Errorf("%s: %q", name, got)
+		if err := NotFound("topic", name, known); strings.Contains(err.Error(), "nearest") != (want != "") ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for want, err := range map[string]error{

@@ -20,11 +20,12 @@ import (
 // Files names PEM files.
 type Files struct {
 	// CA holds the authorities that may have signed the server's certificate; the system's when it is empty.
-	CA string
-	// Cert and Key are our own; both may be empty.
-	Cert, Key string
+	CA string `yaml:"ca"`
+	// Cert and Key are our own, for mutual TLS; both may be empty.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
 	// ServerName is the name in the server's certificate when it is not the host that is dialled.
-	ServerName string
+	ServerName string `yaml:"server_name"`
 }
 
 // Client reads the files for one connection to a server. An error names the field.

@@ -17,7 +17,6 @@ import (
 	"github.com/waybill-data/waybill/pkg/fleetview"
 	"github.com/waybill-data/waybill/pkg/saturation"
 	"github.com/waybill-data/waybill/pkg/service"
-	"github.com/waybill-data/waybill/pkg/version"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/overview"
 	"github.com/waybill-data/waybill/services/ingest/internal/placement"
@@ -67,7 +66,7 @@ func newLocal(
 	return &local{
 		config: c, lanes: lanes, fleet: fleet, meter: meter, ready: ready, self: self, started: time.Now(),
 		overview: &overview.Overview{
-			Ingest: self.GetProcess(), Lanes: lanes.seen, Goals: goals{lanes}, Log: env.Log,
+			Ingest: self.GetProcess(), Lanes: lanes.seen, Goals: tables{lanes}, Log: env.Log,
 			Letters: lanes.letters,
 		},
 	}
@@ -91,20 +90,11 @@ func (l *local) History(table string) []*adminv1.StateInterval { return l.overvi
 
 // Process implements fleetview.Local.
 func (l *local) Process() *adminv1.Process {
-	shares := l.meter.Shares()
-	saturated, cause := shares.Of()
+	p := fleetview.NewProcess("ingest", l.self, l.started, l.meter.Shares(), l.ready())
 	bytes, lanes := l.overview.BytesPerSecond()
-	p := &adminv1.Process{
-		Name: l.self.GetProcess(), Service: "ingest", Version: version.String(), Instance: l.self.GetInstance(),
-		//nolint:gosec // partitions
-		Address: l.self.GetAddress(), Started: timestamppb.New(l.started), Lanes: int32(lanes),
-		BytesPerSecond: bytes, Processor: shares.Processor, BudgetUsed: l.lanes.budget.Used(),
-		BudgetSize: l.lanes.budget.Size(), Saturation: saturated, SaturationCause: string(cause),
-		Home: "group " + l.config.Kafka.Group,
-	}
-	if err := l.ready(); err != nil {
-		p.NotReady = err.Error()
-	}
+	p.Lanes, p.BytesPerSecond = int32(lanes), bytes //nolint:gosec // partitions
+	p.BudgetUsed, p.BudgetSize = l.lanes.budget.Used(), l.lanes.budget.Size()
+	p.Home = "group " + l.config.Kafka.Group
 	return p
 }
 
@@ -202,23 +192,4 @@ func (w *Writer) authority() string {
 	}
 	at := strings.LastIndexByte(w.Target, '/')
 	return host(w.Target[at+1:])
-}
-
-// goals are what contracts say of tables: overview.Goals.
-type goals struct{ lanes *roster }
-
-// Tables implements overview.Goals. There are contracts: it is asked of topics that a lane has.
-func (g goals) Tables(topic string) []string {
-	if t := g.lanes.loaded().Topic(topic); t != nil {
-		return t.Tables()
-	}
-	return nil
-}
-
-// Freshness implements overview.Goals.
-func (g goals) Freshness(topic, table string) (goal, stale time.Duration) {
-	if t := g.lanes.loaded().Topic(topic); t != nil {
-		return t.Freshness(table)
-	}
-	return 0, 0
 }

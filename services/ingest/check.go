@@ -126,7 +126,7 @@ func checkRegistry(ctx context.Context, c *Config) ([]findings.Finding, schemas)
 	case s.client == nil:
 		return nil, s
 	default:
-		ctx, cancel := context.WithTimeout(ctx, c.Registry.Timeout.Std())
+		ctx, cancel := context.WithTimeout(ctx, c.Registry.Timeout)
 		defer cancel()
 		if err := s.client.Ping(ctx); err != nil {
 			f.Detail, f.Remedy = err.Error(), "start the registry, or correct registry.urls, its credentials and "+

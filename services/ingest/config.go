@@ -112,7 +112,6 @@ func Defaults() Config {
 	s, l := source.Defaults(), lane.DefaultConfig()
 	return Config{
 		Kafka:      s.Kafka,
-		Writer:     Writer{Refresh: config.Duration(5 * time.Second)},
 		Registry:   registry.Defaults(),
 		Batch:      Batch{Bytes: config.Bytes(l.BatchBytes), Rows: l.BatchRows, Linger: config.Duration(l.Linger)},
 		Window:     Window{Bytes: config.Bytes(l.WindowBytes), Batches: l.WindowBatches},

@@ -2,9 +2,7 @@ package ingest
 
 import (
 	"log/slog"
-	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -14,8 +12,8 @@ import (
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/waybill-data/waybill/pkg/config/configtest"
 	"github.com/waybill-data/waybill/pkg/service"
-	"github.com/waybill-data/waybill/pkg/tlsfiles/tlstest"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/protobuf"
 )
 
@@ -43,7 +41,6 @@ func TestExamplesOfThePages(t *testing.T) {
 		"counted.json": `{"type": "object", "properties": {"placed": {"type": "integer"},
 			"items": {"type": "array", "items": {"type": "object", "properties": {"price": {"type": "number"}}}}}}`,
 		"contracts.d/other.yaml": "topic: other\nformat: raw\ntable: other\ntypes: ['*']\n",
-		"registry-password":      "secret",
 	}
 	file, err := protobuf.ParseSource(map[string]string{"order.proto": orderProto}, "order.proto")
 	if err != nil {
@@ -56,8 +53,10 @@ func TestExamplesOfThePages(t *testing.T) {
 		t.Fatal(err)
 	}
 	files["order.binpb"] = string(set)
-	authority, trusted := tlstest.NewAuthority(t), tlstest.Files(t)
-	tlstest.Renew(t, trusted, authority, authority)
+	pages := configtest.New(t)
+	for file, text := range files {
+		pages.Write(t, file, text)
+	}
 	reg := srfake.New()
 	defer reg.Close()
 	for subject, schema := range map[string]string{
@@ -78,40 +77,19 @@ func TestExamplesOfThePages(t *testing.T) {
 	}
 	examples := 0
 	for _, page := range []string{"contracts.md", "json.md", "protobuf.md", "registry.md"} {
-		content, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, found := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(content), -1) {
+		for i, config := range pages.Examples(t, filepath.Join("..", "..", "docs", page)) {
 			examples++
 			name := page + " " + string(rune('1'+i))
-			config := found[1]
 			switch {
 			case strings.HasPrefix(config, "  - "):
 				config = "contracts:\n" + config
 			case strings.HasPrefix(config, "    "):
 				config = "contracts:\n" + strings.Replace(entries[name], "KEYS", config, 1)
 			}
-			dir := t.TempDir()
-			for file, text := range files {
-				path := filepath.Join(dir, file)
-				if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			config = strings.NewReplacer("/etc/waybill/registry-password", filepath.Join(dir, "registry-password"),
-				"/etc/waybill/ca.pem", trusted.CA).Replace(config)
 			if !strings.Contains(config, "registry:") {
 				config += "registry: {urls: [" + reg.URL() + "]}\n"
 			}
-			path := filepath.Join(dir, "ingest.yaml")
-			if err := os.WriteFile(path, []byte(head+config), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			c, err := Load(path)
+			c, err := Load(pages.Write(t, "ingest.yaml", head+config))
 			if err != nil {
 				t.Errorf("%s: %v\n%s", name, err, config)
 				continue

@@ -28,21 +28,10 @@ type Writer struct {
 	// Target is a gRPC target whose name has an address for each writer, such as dns:///writer:7070.
 	Target string `yaml:"target"`
 	// Endpoints are the writers' addresses, when no name has them all.
-	Endpoints []string  `yaml:"endpoints"`
-	TLS       WriterTLS `yaml:"tls"`
+	Endpoints []string          `yaml:"endpoints"`
+	TLS       tlsfiles.Optional `yaml:"tls"`
 	// Token is shown to the writers as a bearer token, when their access.tokens or access.jwt is to know us.
 	Token config.Secret `yaml:"token"`
-	// Refresh is how often the writers are looked up.
-	Refresh config.Duration `yaml:"refresh"`
-}
-
-// WriterTLS is transport security towards the writers. Cert and Key are for mutual TLS.
-type WriterTLS struct {
-	Enable     bool   `yaml:"enable"`
-	CA         string `yaml:"ca"`
-	Cert       string `yaml:"cert"`
-	Key        string `yaml:"key"`
-	ServerName string `yaml:"server_name"`
 }
 
 // Check reports what is wrong with the section.
@@ -61,31 +50,15 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 			report(fmt.Sprintf("endpoints[%d]", i), fmt.Sprintf("%q is not an address", e), "write host:port")
 		}
 	}
-	refreshBounds.Check(report, "refresh", w.Refresh)
-	if !w.TLS.Enable {
-		if w.Token.Reveal() != "" {
-			report("token", "would go to the writers in the clear", "set tls.enable: true")
-		}
-		if w.TLS != (WriterTLS{}) {
-			report("tls.enable", "is false while other keys of tls are set", "set it to true, or remove them")
-		}
-		return
+	if !w.TLS.Enable && w.Token.Reveal() != "" {
+		report("token", "would go to the writers in the clear", "set tls.enable: true")
 	}
-	if (w.TLS.Cert == "") != (w.TLS.Key == "") {
-		report("tls.cert", "cert and key come together", "set both for mutual TLS, or neither")
-	} else if _, err := tlsfiles.Client(w.TLS.files()); err != nil {
-		report("tls", err.Error(), "check that the files are there, readable, and PEM")
-	}
+	w.TLS.Check(report, "tls")
 }
 
 // probeAfter is the time without traffic after which a connection is probed: sooner than load balancers forget one,
 // and not so often that servers close it.
 const probeAfter = 30 * time.Second
-
-var refreshBounds = config.Bounds{
-	Least: 100 * time.Millisecond, Short: "name servers would be asked all the time",
-	Most: 10 * time.Minute, Long: "lanes reach a new writer as much later", Right: 5 * time.Second,
-}
 
 // dialable reports whether a target is one that names hosts has a port: gRPC would take 443. Targets of other schemes
 // need a resolver that is linked in.
@@ -100,10 +73,6 @@ func dialable(target string) bool {
 	}
 	host, port, err := net.SplitHostPort(address)
 	return err == nil && host != "" && port != ""
-}
-
-func (t *WriterTLS) files() tlsfiles.Files {
-	return tlsfiles.Files{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
 }
 
 // renewed are transport credentials whose files are read for each connection. The embedded ones say what they are.
@@ -164,11 +133,11 @@ func (w *Writer) name() string { return cmp.Or(w.Target, strings.Join(w.Endpoint
 func (w *Writer) options(metrics *grpcprom.ClientMetrics) ([]grpc.DialOption, error) {
 	transport := insecure.NewCredentials()
 	if w.TLS.Enable {
-		c, err := tlsfiles.Client(w.TLS.files()) // what is wrong shows now
+		c, err := tlsfiles.Client(w.TLS.Files) // what is wrong shows now
 		if err != nil {
 			return nil, fmt.Errorf("writer.tls.%w", err)
 		}
-		transport = &renewed{credentials.NewTLS(c), w.TLS.files()}
+		transport = &renewed{credentials.NewTLS(c), w.TLS.Files}
 	}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
@@ -234,7 +203,7 @@ func (w *Writer) fleet(c writers.Config, metrics *grpcprom.ClientMetrics) (*writ
 	if err != nil {
 		return nil, err
 	}
-	c.Options, c.Refresh = options, w.Refresh.Std()
+	c.Options = options
 	c.Target, c.Resolver = w.target()
 	f, err := writers.New(c)
 	if err != nil {

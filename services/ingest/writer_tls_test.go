@@ -67,7 +67,7 @@ func TestWriterCredentialsRenewedInPlace(t *testing.T) {
 	address, stop := serveHealth(t, at, server)
 	w := Writer{
 		Endpoints: []string{address},
-		TLS:       WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
+		TLS:       tlsfiles.Optional{Enable: true, Files: client},
 	}
 	conn, err := w.dial()
 	if err != nil {
@@ -105,7 +105,7 @@ func TestCheckNamesTheRefusalOfAWriter(t *testing.T) {
 	address, _ := serveHealth(t, address(t), server)
 	w := Writer{
 		Endpoints: []string{address},
-		TLS:       WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
+		TLS:       tlsfiles.Optional{Enable: true, Files: client},
 	}
 	found := checkWriter(t.Context(), w, address)
 	if !strings.Contains(found.Detail, "unknown certificate authority") ||

@@ -14,15 +14,15 @@ import (
 	"github.com/waybill-data/waybill/pkg/events"
 	"github.com/waybill-data/waybill/pkg/fleetview"
 	"github.com/waybill-data/waybill/pkg/service"
-	"github.com/waybill-data/waybill/pkg/version"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
+	"github.com/waybill-data/waybill/services/writer/internal/sink"
 )
 
 // local is what this writer knows of itself: fleetview.Local. It knows no freshness and nobody else.
 type local struct {
 	lanes   *lane.Service
-	sink    carrier
+	sink    *sink.Sink
 	load    *load
 	ready   func() error
 	self    *adminv1.ProcessResponse
@@ -32,20 +32,14 @@ type local struct {
 
 var _ fleetview.Local = (*local)(nil)
 
-// carrier is a sink that says what it carries, and which tables take nothing now.
-type carrier interface {
-	lane.Reporter
-	Streams() int
-}
-
 // newView is what a writer that listens serves as admin.v1.
 func newView(
-	env service.Env, lanes *lane.Service, sink carrier, load *load, ready func() error, ring *events.Ring,
+	env service.Env, lanes *lane.Service, bigQuery *sink.Sink, load *load, ready func() error, ring *events.Ring,
 ) *fleetview.View {
 	self := &adminv1.ProcessResponse{Process: lanes.Name, Address: env.GRPC.Addr().String(), Instance: rand.Text()}
 	ring.Call(lanes.Name)
 	return &fleetview.View{Events: ring, Self: self, Local: &local{
-		lanes: lanes, sink: sink, load: load, ready: ready, self: self, home: lanes.Project + "." + lanes.Dataset,
+		lanes: lanes, sink: bigQuery, load: load, ready: ready, self: self, home: lanes.Project + "." + lanes.Dataset,
 		started: time.Now(),
 	}}
 }
@@ -139,24 +133,15 @@ func (l *local) Plan() *adminv1.Plan { return nil }
 
 // Process implements fleetview.Local.
 func (l *local) Process() *adminv1.Process {
-	carried, shares := l.lanes.Load(), l.load.meter.Shares()
-	saturated, cause := shares.Of()
-	p := &adminv1.Process{
-		Name: l.self.GetProcess(), Service: "writer", Version: version.String(), Instance: l.self.GetInstance(),
-		Address: l.self.GetAddress(), Started: timestamppb.New(l.started),
-		Lanes:          int32(carried.Lanes), //nolint:gosec // calls
-		BytesPerSecond: l.load.bytesRate(carried.Bytes), Processor: shares.Processor, BudgetUsed: l.load.budget.Used(),
-		BudgetSize: l.load.budget.Limit(), Saturation: saturated, SaturationCause: string(cause), Home: l.home,
-		Streams: int32(l.sink.Streams()), //nolint:gosec // of lanes
-	}
+	p, carried := fleetview.NewProcess("writer", l.self, l.started, l.load.meter.Shares(), l.ready()), l.lanes.Load()
+	p.Lanes, p.BytesPerSecond = int32(carried.Lanes), l.load.bytesRate(carried.Bytes) //nolint:gosec // calls
+	p.BudgetUsed, p.BudgetSize = l.load.budget.Used(), l.load.budget.Limit()
+	p.Home, p.Streams = l.home, int32(l.sink.Streams()) //nolint:gosec // of lanes
 	for _, trouble := range l.sink.Troubles() {
 		if p.TroubledTables == nil {
 			p.TroubledTables = make(map[string]int32)
 		}
 		p.TroubledTables[trouble.State]++
-	}
-	if err := l.ready(); err != nil {
-		p.NotReady = err.Error()
 	}
 	return p
 }

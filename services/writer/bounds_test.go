@@ -11,8 +11,7 @@ import (
 // A writer says to each connection how many calls it may have open, and how large the metadata of a call may be: gRPC
 // holds clients to that, and ends those that do not keep to it.
 func TestThePortSaysItsBounds(t *testing.T) {
-	const calls = 17
-	conn, stop, ran := start(t, func(c *Config) { c.GRPC.CallsPerConnection = calls })
+	conn, stop, ran := start(t)
 	raw, err := new(net.Dialer).DialContext(t.Context(), "tcp", conn.Target())
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +38,7 @@ func TestThePortSaysItsBounds(t *testing.T) {
 		said[binary.BigEndian.Uint16(body)] = binary.BigEndian.Uint32(body[2:])
 	}
 	const maxConcurrentStreams, maxHeaderListSize = 3, 6
-	if said[maxConcurrentStreams] != calls || said[maxHeaderListSize] != 64<<10 {
+	if said[maxConcurrentStreams] != 8192 || said[maxHeaderListSize] != 64<<10 {
 		t.Errorf("settings %v", said)
 	}
 	stop()

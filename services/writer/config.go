@@ -38,11 +38,6 @@ type GRPC struct {
 	Listen   string      `yaml:"listen"`
 	TLS      service.TLS `yaml:"tls"`
 	Insecure bool        `yaml:"insecure"`
-	// CallsPerConnection is how many calls one connection may have open, lanes for the most part; the next one waits at
-	// the caller.
-	CallsPerConnection int `yaml:"calls_per_connection"`
-	// CallsPerSecond is how many calls of one host may begin in a second, beyond a few thousand at once.
-	CallsPerSecond int `yaml:"calls_per_second"`
 	// Connections is how many connections the port may have at once; the next one waits.
 	Connections int `yaml:"connections"`
 }
@@ -54,8 +49,9 @@ func (g *GRPC) port() *service.Listen {
 
 // Limits bound what ingest may send on one lane.
 type Limits struct {
-	WindowBytes   config.Bytes `yaml:"window_bytes"`
-	WindowBatches int          `yaml:"window_batches"`
+	WindowBytes config.Bytes `yaml:"window_bytes"`
+	// WindowBatches is more than a window of batches that are full; tests send empty ones.
+	WindowBatches int `yaml:"-"`
 }
 
 // maxBlock is the largest sensible block: BigQuery documents 20 MB for the whole request.
@@ -64,7 +60,7 @@ const maxBlock = 19 << 20
 // Defaults is the one place of the writer's defaults; those of the sink are its own.
 func Defaults() Config {
 	return Config{
-		GRPC:         GRPC{Listen: "127.0.0.1:7070", CallsPerConnection: 8192, Connections: 1024, CallsPerSecond: 512},
+		GRPC:         GRPC{Listen: "127.0.0.1:7070", Connections: 1024},
 		BigQuery:     sink.Defaults(),
 		Limits:       Limits{WindowBytes: 32 << 20, WindowBatches: 64},
 		DrainTimeout: config.Duration(30 * time.Second),
@@ -91,13 +87,6 @@ func LoadParts(path string, sections ...string) (Config, error) {
 // Check reports what is wrong across sections; the sections check themselves.
 func (c *Config) Check(report func(key, message, remedy string)) {
 	service.CheckPorts(report, c.GRPC.port(), &c.Admin, &c.Access, 7070)
-	if n := c.GRPC.CallsPerConnection; n < 16 || n > 1<<20 {
-		report("grpc.calls_per_connection", fmt.Sprintf("%d is not a useful number of calls", n),
-			"choose at least the lanes that one ingest may have here; 8192 is right for most")
-	}
-	if n := c.GRPC.CallsPerSecond; n < 16 || n > 1<<20 {
-		report("grpc.calls_per_second", fmt.Sprintf("%d is not a useful number of calls", n), "512 is right for most")
-	}
 	if n := c.GRPC.Connections; n < 1 || n > 1<<20 {
 		report("grpc.connections", fmt.Sprintf("%d is not a useful number of connections", n),
 			"choose a few times the ingests; 1024 is right for most")
@@ -123,10 +112,6 @@ func (l *Limits) Check(report func(key, message, remedy string)) {
 	if l.WindowBytes < 1 || l.WindowBytes > 1<<30 {
 		report("window_bytes", fmt.Sprintf("%s is not a useful bound on a window", l.WindowBytes),
 			"choose between bigquery.request_bytes and 1GiB; 32MiB is right")
-	}
-	if l.WindowBatches < 1 || l.WindowBatches > 1<<16 {
-		report("window_batches", fmt.Sprintf("%d is not a useful number of batches", l.WindowBatches),
-			"choose between 1 and 65536; 64 is right")
 	}
 }
 

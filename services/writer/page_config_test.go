@@ -1,60 +1,31 @@
 package writer
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/waybill-data/waybill/pkg/tlsfiles/tlstest"
+	"github.com/waybill-data/waybill/pkg/config/configtest"
 )
 
 // Every YAML example of the pages that is of the writer's configuration, or of both services', loads, completed with
 // what it leaves out.
 func TestConfigurationOfThePages(t *testing.T) {
-	dir := t.TempDir()
-	files := map[string]string{
-		"tokens": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae somebody viewer\n",
-		// RFC 7517, appendix A.1
-		"jwks.json": `{"keys": [{"kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
-			"y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`,
-	}
-	authority, secured := tlstest.NewAuthority(t), tlstest.Files(t)
-	tlstest.Renew(t, secured, authority, authority)
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	places := strings.NewReplacer(
-		"/etc/waybill/secrets/tokens/file", filepath.Join(dir, "tokens"),
-		"/etc/waybill/jwks.json", filepath.Join(dir, "jwks.json"),
-		"/etc/waybill/tls/tls.crt", secured.Cert, "/etc/waybill/tls/tls.key", secured.Key,
-		"/etc/waybill/tls/ca.crt", secured.CA, ", one_in: 100000", "",
-	)
-	block := regexp.MustCompile("(?ms)^( *)```yaml\n(.*?)\n *```")
+	pages := configtest.New(t)
 	ours := regexp.MustCompile(`(?m)^(bigquery|access|tracing):`)
 	examples := 0
 	for _, page := range []string{"README.md", "docs/security.md", "docs/operations.md"} {
-		text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(page)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range block.FindAllStringSubmatch(string(text), -1) {
-			config := places.Replace(strings.TrimPrefix(strings.ReplaceAll("\n"+m[2]+"\n", "\n"+m[1], "\n"), "\n"))
+		for _, config := range pages.Examples(t, filepath.Join("..", "..", filepath.FromSlash(page))) {
 			if !ours.MatchString(config) {
 				continue
 			}
 			examples++
+			config = strings.ReplaceAll(config, ", one_in: 100000", "")
 			if !strings.Contains(config, "bigquery:") {
 				config += "bigquery: {project: my-project, dataset: d}\n"
 			}
-			path := filepath.Join(dir, "writer.yaml")
-			if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := Load(path); err != nil {
+			if _, err := Load(pages.Write(t, "writer.yaml", config)); err != nil {
 				t.Errorf("%s: %v\n%s", page, err, config)
 			}
 		}

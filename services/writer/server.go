@@ -66,7 +66,7 @@ func newServer(
 	options, counted := service.ServerOptions(&env, ports, func(code codes.Code) bool {
 		return code == codes.Internal || code == codes.Unknown || code == codes.Unimplemented
 	})
-	pace := service.NewPace(c.GRPC.CallsPerSecond)
+	pace := service.NewPace()
 	options = append(options,
 		grpc.ForceServerCodecV2(lanewire.Codec()),
 		// An Append is bounded by the window; beside its rows it is small.
@@ -74,7 +74,7 @@ func newServer(
 		// gRPC's own pool clears what it hands out, frame by frame. The option is experimental: the version of gRPC is
 		// pinned.
 		experimental.BufferPool(lanes.Received),
-		grpc.MaxConcurrentStreams(uint32(c.GRPC.CallsPerConnection)),
+		grpc.MaxConcurrentStreams(service.CallsOfConnection),
 		pace.Option(),
 		pace.Credentials(ports.GRPC),
 		grpc.ReadBufferSize(readBuffer),

@@ -69,7 +69,7 @@ func TestEveryProblemAtOnce(t *testing.T) {
 	path := t.TempDir() + "/writer.yaml"
 	text := "grpc: {listen: 127.0.0.1:7070, tls: {client_ca: none.pem}}\n" +
 		"bigquery: {insecure: true, create_dataset: true}\n" +
-		"limits: {window_bytes: 64KiB, window_batches: 0}\nadmin: {listen: 127.0.0.1:7070}\ntypo: 1\n"
+		"limits: {window_bytes: 64KiB}\nadmin: {listen: 127.0.0.1:7070}\ntypo: 1\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestEveryProblemAtOnce(t *testing.T) {
 	}
 	for _, key := range []string{
 		"grpc.tls", "bigquery.project", "bigquery.dataset", "bigquery.insecure",
-		"limits.window_bytes", "limits.window_batches", "admin.listen", "typo",
+		"limits.window_bytes", "admin.listen", "typo",
 	} {
 		if !found[key] {
 			t.Errorf("no problem with %s among %v", key, problems)

@@ -21,7 +21,7 @@ var walked = []walk.Package{
 	{Path: ingestLane},
 	{
 		Path: source, Files: []string{
-			"commit.go", "term.go", "membership.go", "claim.go", "session.go", "follow.go", "fetcher.go",
+			"commit.go", "generation.go", "membership.go", "claim.go", "session.go", "follow.go", "fetcher.go",
 		},
 	},
 }

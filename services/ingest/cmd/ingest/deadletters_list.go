@@ -23,7 +23,6 @@ const listed = 50
 type listCmd struct {
 	chosen
 	Pending bool `help:"Only letters whose records have not been replayed."`
-	JSON    bool `name:"json" help:"The same as -o json."`
 
 	Output string `short:"o" enum:"text,json" default:"text" help:"text, or json: one object a line, without a summary."`
 }
@@ -46,7 +45,7 @@ func (c *listCmd) Run(ctx context.Context, std cli.Streams) error {
 	}
 	defer letters.Close()
 	selection.Pending = c.Pending
-	if c.JSON || c.Output == "json" {
+	if c.Output == "json" {
 		return c.lines(ctx, letters, selection, std.Out)
 	}
 	limit := listed

@@ -19,22 +19,20 @@ type builtin struct {
 	message string
 	schema  []byte
 
-	topic, table, payload, eventID, eventTime string
-	types                                     []string
+	topic, table, payload, eventID string
+	types                          []string
 }
 
 var builtins = map[string]builtin{
 	"delivery.v6": {
 		message: "delivery.v6.DeliveryEvent", schema: deliverySchema,
 		topic: "delivery_events_v6_topic", table: "delivery_events", payload: "delivery", eventID: "id",
-		eventTime: "timestamp",
-		types:     []string{"contracts.delivery.delivery_events_v6.*"},
+		types: []string{"contracts.delivery.delivery_events_v6.*"},
 	},
 	"stock.v1": {
 		message: "stock.v1.PhysicalStockEvent", schema: stockSchema,
 		topic: "sms_physical_stock_updated_topic", table: "physical_stock_events", payload: "physical_stock",
-		eventTime: "timestamp",
-		types:     []string{"contracts.sms.sms_physical_stock_updated_events.*"},
+		types: []string{"contracts.sms.sms_physical_stock_updated_events.*"},
 	},
 }
 

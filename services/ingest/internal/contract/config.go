@@ -236,7 +236,7 @@ func (c Config) withDefaults() Config {
 			c.Topic = or(c.Topic, b.topic)
 		}
 		c.Table = or(c.Table, b.table)
-		c.Payload, c.EventTime = b.payload, EventTime{Field: b.eventTime, Unit: "auto"}
+		c.Payload, c.EventTime = b.payload, EventTime{Field: "timestamp", Unit: "auto"}
 		if c.Key != keyEventID {
 			c.EventID = b.eventID
 		}

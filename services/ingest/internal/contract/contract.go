@@ -14,7 +14,6 @@ package contract
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -165,19 +164,11 @@ func headLen(envelope, payload int) int {
 }
 
 func (c *Contract) refuse(bad *fault) error {
-	return &decode.Error{Contract: c.name, Field: bad.name(), Offset: -1, Reason: bad.reason}
+	return &decode.Error{Contract: c.name, Field: bad.field, Offset: -1, Reason: bad.reason}
 }
 
 // fault is what is wrong with a record outside of its payload.
 type fault struct {
-	field, part string
-	index       int // of the header, with part
-	reason      string
-}
-
-func (f *fault) name() string {
-	if f.part == "" {
-		return f.field
-	}
-	return fmt.Sprintf("%s[%d].%s", f.field, f.index, f.part)
+	field  string
+	reason string
 }

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"unicode/utf8"
 
@@ -129,7 +130,7 @@ func (h *headers) encodeHeaders(headers []record.Header) *fault {
 	for i := range headers {
 		key := headers[i].Key
 		if (i >= len(h.last) || !bytes.Equal(h.last[i].Key, key)) && !utf8.Valid(key) {
-			return &fault{field: "kafka_headers", part: "key", index: i, reason: "the header's key is not valid UTF-8"}
+			return &fault{fmt.Sprintf("kafka_headers[%d].key", i), "the header's key is not valid UTF-8"}
 		}
 	}
 	size := 0

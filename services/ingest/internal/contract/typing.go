@@ -71,7 +71,7 @@ func (y *typing) learn(ctx context.Context, value []byte, waits func(what string
 	}
 	source := confluent.Source{}
 	if err == nil {
-		source.Types, err = typesOf(s)
+		source.Types, err = TypesOf(s)
 	}
 	if err != nil {
 		source.Reason = fmt.Sprintf("schema id %d: %v", id, err)
@@ -92,9 +92,9 @@ func waiting(waits func(what string), what string) (done func()) {
 	return func() { waits("") }
 }
 
-// typesOf is how the payloads of a schema say their type: Avro by the record's full name, protobuf by the message's, a
-// JSON Schema by its title.
-func typesOf(s *registry.Schema) (confluent.TypeOf, error) {
+// TypesOf is how the payloads of a schema say their type, as `type_from: schema` reads it: Avro by the record's full
+// name, protobuf by the message's, a JSON Schema by its title. The error is that of the schema.
+func TypesOf(s *registry.Schema) (confluent.TypeOf, error) {
 	switch s.Format {
 	case "avro":
 		parsed, err := avro.Parse(s.Text, s.Texts()...)

@@ -181,7 +181,7 @@ func TestNameOfADeadLetterTopic(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dead.Close()
-	tally, err := dead.Letters(t.Context(), dead.Topic(long), nil, func(l *Letter) error {
+	tally, err := dead.Letters(t.Context(), d.Topic(long), nil, func(l *Letter) error {
 		if l.Record.Topic != long {
 			t.Errorf("a letter of %s", l.Record.Topic)
 		}

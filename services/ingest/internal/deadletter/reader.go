@@ -45,9 +45,6 @@ func (d *Reader) Close() {
 	d.scanner.Close()
 }
 
-// Topic is the dead-letter topic of a topic.
-func (d *Reader) Topic(topic string) string { return d.config.Topic(topic) }
-
 // Tally counts what a dead-letter topic holds, as far as it was looked at.
 type Tally struct {
 	// Missing says that there is no such topic.

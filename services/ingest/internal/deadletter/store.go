@@ -61,9 +61,6 @@ func (s *Store) Close() { s.reader.Close() }
 // read twice.
 func (s *Store) Watch(f func(topic string, read, total int64)) { s.reader.Watch = f }
 
-// Topics are the topics whose records the letters are of.
-func (s *Store) Topics() []string { return s.topics }
-
 // Type is what a letter's record says it is; empty when it says nothing. The last header of the name counts, as it does
 // for contracts.
 func (s *Store) Type(l *Letter) string {

@@ -57,10 +57,7 @@ type Lane struct {
 	Through time.Time
 	// Behind is how many records are not settled.
 	Behind int64
-	// Cause is where the lane's time goes now, and Since since when.
-	Cause causes.Cause
-	Since time.Time
-	// Minute and Quarter are its shares.
+	// Minute and Quarter are where the lane's time went.
 	Minute, Quarter causes.Shares
 }
 

@@ -16,9 +16,9 @@ var epoch = time.Unix(1_800_000_000, 0)
 func TestLifeOfATable(t *testing.T) {
 	now := epoch
 	table := Table{Goal: Goal{Goal: 30 * time.Second, Stale: 5 * time.Minute}}
-	behind := func(age time.Duration, cause causes.Cause) func(now time.Time) []Lane {
+	behind := func(age time.Duration) func(now time.Time) []Lane {
 		return func(now time.Time) []Lane {
-			return []Lane{{Known: true, CaughtUp: true}, {Known: true, Through: now.Add(-age), Behind: 3, Cause: cause}}
+			return []Lane{{Known: true, CaughtUp: true}, {Known: true, Through: now.Add(-age), Behind: 3}}
 		}
 	}
 	for _, step := range []struct {
@@ -37,14 +37,14 @@ func TestLifeOfATable(t *testing.T) {
 			"an empty partition", 0, func(time.Time) []Lane { return []Lane{{Known: true, CaughtUp: true}} }, Fresh, 0,
 			-1,
 		},
-		{"within the goal", time.Second, behind(30*time.Second, causes.Append), Fresh, 30 * time.Second, 1},
-		{"past the goal", time.Second, behind(31*time.Second, causes.Append), Late, 31 * time.Second, 1},
-		{"at the limit", time.Second, behind(5*time.Minute, causes.Append), Late, 5 * time.Minute, 1},
-		{"past it", time.Second, behind(5*time.Minute+1, causes.Quota), Stale, 5*time.Minute + 1, 1},
-		{"late is not recovered", time.Second, behind(time.Minute, causes.Append), Late, time.Minute, 1},
-		{"back", time.Second, behind(time.Second, causes.Append), Recovered, time.Second, 1},
-		{"for a while", RecoveredFor - 1, behind(time.Second, causes.Append), Recovered, time.Second, 1},
-		{"and then fresh", 1, behind(time.Second, causes.Append), Fresh, time.Second, 1},
+		{"within the goal", time.Second, behind(30 * time.Second), Fresh, 30 * time.Second, 1},
+		{"past the goal", time.Second, behind(31 * time.Second), Late, 31 * time.Second, 1},
+		{"at the limit", time.Second, behind(5 * time.Minute), Late, 5 * time.Minute, 1},
+		{"past it", time.Second, behind(5*time.Minute + 1), Stale, 5*time.Minute + 1, 1},
+		{"late is not recovered", time.Second, behind(time.Minute), Late, time.Minute, 1},
+		{"back", time.Second, behind(time.Second), Recovered, time.Second, 1},
+		{"for a while", RecoveredFor - 1, behind(time.Second), Recovered, time.Second, 1},
+		{"and then fresh", 1, behind(time.Second), Fresh, time.Second, 1},
 	} {
 		now = now.Add(step.after)
 		got := table.Judge(now, step.lanes(now))

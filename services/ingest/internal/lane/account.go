@@ -104,15 +104,6 @@ func (a *Account) giveUp(place *list.Element) {
 	a.budget.grant()
 }
 
-// Add takes bytes that exist already, also beyond the size: whoever acquires next waits longer.
-func (a *Account) Add(bytes int64) {
-	b := a.budget
-	b.mu.Lock()
-	a.take(bytes)
-	b.grant() // as in try
-	b.mu.Unlock()
-}
-
 // Release gives bytes back.
 func (a *Account) Release(bytes int64) {
 	if bytes == 0 {

@@ -47,10 +47,10 @@ func TestWhoIsNext(t *testing.T) {
 			rest := int64(1000)
 			for _, topic := range []string{"a", "b", "rest"} {
 				b.join(topic)
-				b.Account(topic).Add(test.held[topic])
+				b.Account(topic).add(test.held[topic])
 				rest -= test.held[topic]
 			}
-			b.Account("rest").Add(rest)
+			b.Account("rest").add(rest)
 			var waiting []*waiter
 			for _, w := range test.waits {
 				waiting = append(waiting, b.Account(w.topic).wait(w.bytes).Value.(*waiter))
@@ -81,8 +81,8 @@ func TestWhoHoldsLessDoesNotWait(t *testing.T) {
 	b := NewBudget(1000)
 	b.join("alone")
 	alone, gone, none := b.Account("alone"), b.Account("gone"), b.Account("none")
-	alone.Add(100)
-	gone.Add(400)
+	alone.add(100)
+	gone.add(400)
 	alone.wait(900)
 	if gone.Try(1) {
 		t.Error("one that holds more overtakes it")

@@ -220,8 +220,8 @@ func TestLeastIsServedFirst(t *testing.T) {
 		b.join("much")
 		b.join("little")
 		much, little := b.Account("much"), b.Account("little")
-		much.Add(600)
-		little.Add(300)
+		much.add(600)
+		little.add(300)
 		order := make(chan string, 3)
 		for _, w := range []struct {
 			name  string
@@ -263,7 +263,7 @@ func TestLargeRecordGetsItsTurn(t *testing.T) {
 			b.join(topic)
 		}
 		large, other, none := b.Account("large"), b.Account("other"), b.Account("none")
-		other.Add(400)
+		other.add(400)
 		got := make(chan error, 1)
 		go func() { got <- large.Acquire(t.Context(), 900) }()
 		synctest.Wait()
@@ -292,7 +292,7 @@ func TestNobodyOvertakesInATopic(t *testing.T) {
 		b.join("one")
 		b.join("other")
 		one := b.Account("one")
-		one.Add(100)
+		one.add(100)
 		got := make(chan error, 1)
 		go func() { got <- one.Acquire(t.Context(), 850) }()
 		synctest.Wait()

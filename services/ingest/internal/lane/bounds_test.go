@@ -56,7 +56,7 @@ func TestQueueDoesNotGrow(t *testing.T) {
 func TestBalanceServesWhoWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := builder{budget: NewBudget(100).Account("orders")}
-		b.budget.Add(100)
+		b.budget.add(100)
 		got := make(chan error, 1)
 		go func() { got <- b.budget.Acquire(t.Context(), 40) }()
 		synctest.Wait()
@@ -218,7 +218,7 @@ func readerWaitsForBudget(t *testing.T) {
 		log.produce("a", "x")
 		m := log.join(func(string) bool { return true })
 		l := &Lane{Partition: m, Contracts: &choosy{}, Budget: NewBudget(1 << 20)}
-		l.account().Add(l.Budget.Size())
+		l.account().add(l.Budget.Size())
 		ctx, cancel := context.WithCancel(t.Context())
 		out, ended := make(chan chunk, 10), make(chan struct{})
 		go func() { defer close(ended); (&reading{lane: l, out: out}).run(ctx) }()

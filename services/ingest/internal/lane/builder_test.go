@@ -87,7 +87,7 @@ func TestBadRecordsFillABatch(t *testing.T) {
 // given back, and all comes back in the end.
 func TestAccountsOfATake(t *testing.T) {
 	b, _ := laying(t, limits{rowBytes: 1 << 20, blockBytes: 1 << 20, batchBytes: 1 << 20, batchRows: 10}, "ignore", 500)
-	b.budget.Add(10_000) // paid by the reader
+	b.budget.add(10_000) // paid by the reader
 	before := b.budget.budget.Used()
 	given := -b.owed
 	if given <= 0 {

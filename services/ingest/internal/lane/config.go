@@ -1,12 +1,6 @@
 package lane
 
-import (
-	"errors"
-	"fmt"
-	"time"
-
-	"github.com/waybill-data/waybill/pkg/lanewire"
-)
+import "time"
 
 // Reset is where a lane starts when the group has committed no position, or one that the partition does not hold any
 // more.
@@ -51,24 +45,4 @@ func DefaultConfig() Config {
 		WindowBatches: 32,
 		DrainTimeout:  15 * time.Second,
 	}
-}
-
-// Validate reports every value that is out of bounds.
-func (c Config) Validate() error {
-	var errs []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	check(c.Reset == Earliest || c.Reset == Latest || c.Reset == None,
-		"auto_offset_reset: %q is none of earliest, latest, none", c.Reset)
-	check(c.BatchBytes > 0, "batch_bytes: %d is not positive", c.BatchBytes)
-	check(c.BatchRows > 0 && c.BatchRows <= lanewire.MaxRows, "batch_rows: %d is not within 1 and %d", c.BatchRows,
-		lanewire.MaxRows)
-	check(c.Linger >= 0, "linger: %v is negative", c.Linger)
-	check(c.WindowBytes > 0, "window_bytes: %d is not positive", c.WindowBytes)
-	check(c.WindowBatches > 0, "window_batches: %d is not positive", c.WindowBatches)
-	check(c.DrainTimeout > 0, "drain_timeout: %v is not positive", c.DrainTimeout)
-	return errors.Join(errs...)
 }

@@ -99,7 +99,7 @@ func TestBudget(t *testing.T) {
 		if <-gone == nil {
 			t.Error("acquired though cancelled")
 		}
-		a.Add(70)
+		a.add(70)
 		a.Release(60)
 		synctest.Wait()
 		if len(order) != 0 {

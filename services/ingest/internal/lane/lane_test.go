@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/waybill-data/waybill/pkg/lanewire"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -305,40 +304,8 @@ func TestRefusedLaneRecovers(t *testing.T) {
 	})
 }
 
-func TestConfigBounds(t *testing.T) {
-	if err := DefaultConfig().Validate(); err != nil {
-		t.Error(err)
-	}
-	err := Config{Reset: "newest", BatchRows: 1 << 30, Linger: -1}.Validate()
-	if n := strings.Count(err.Error(), "\n") + 1; n != 7 {
-		t.Errorf("%d problems: %v", n, err)
-	}
-	for name, test := range map[string]struct {
-		change func(c *Config)
-		says   string // empty: it is valid
-	}{
-		"earliest":           {func(c *Config) { c.Reset = Earliest }, ""},
-		"latest":             {func(c *Config) { c.Reset = Latest }, ""},
-		"none":               {func(c *Config) { c.Reset = None }, ""},
-		"no reset":           {func(c *Config) { c.Reset = "" }, "auto_offset_reset"},
-		"one byte":           {func(c *Config) { c.BatchBytes, c.WindowBytes = 1, 1 }, ""},
-		"no byte":            {func(c *Config) { c.BatchBytes = 0 }, "batch_bytes"},
-		"one row":            {func(c *Config) { c.BatchRows = 1 }, ""},
-		"no row":             {func(c *Config) { c.BatchRows = 0 }, "batch_rows"},
-		"all rows":           {func(c *Config) { c.BatchRows = lanewire.MaxRows }, ""},
-		"more than all rows": {func(c *Config) { c.BatchRows = lanewire.MaxRows + 1 }, "batch_rows"},
-		"no linger":          {func(c *Config) { c.Linger = 0 }, ""},
-		"less than none":     {func(c *Config) { c.Linger = -1 }, "linger"},
-		"no window":          {func(c *Config) { c.WindowBytes = 0 }, "window_bytes"},
-		"no batches":         {func(c *Config) { c.WindowBatches = 0 }, "window_batches"},
-		"no time":            {func(c *Config) { c.DrainTimeout = 0 }, "drain_timeout"},
-	} {
-		c := DefaultConfig()
-		test.change(&c)
-		if err := c.Validate(); !matches(err, test.says) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+// The smaller of both services' bounds holds.
+func TestLimitsOfBoth(t *testing.T) {
 	l := newLimits(DefaultConfig(), &lanev1.Limits{BlockBytes: 100, WindowBytes: 50, WindowBatches: 2})
 	if l.rowBytes != 50 || l.blockBytes != 100 || l.batchBytes != 50 || l.windowBatches != 2 {
 		t.Errorf("limits %+v", l)

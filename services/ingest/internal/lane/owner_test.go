@@ -267,7 +267,7 @@ func TestReleaseGivesBackEverything(t *testing.T) {
 	*store = append(*store, record.Record{Value: make([]byte, 100)}, record.Record{Value: make([]byte, 50)})
 	c.part = chunk{records: *store, store: store}
 	c.next = 1
-	c.builder.budget.Add(cost(c.builder.budget, &c.part.records[1]))
+	c.builder.budget.add(cost(c.builder.budget, &c.part.records[1]))
 	var queued *lanewire.Append
 	for _, m := range c.batches.items {
 		if a, ok := m.(*lanewire.Append); ok {

@@ -34,7 +34,7 @@ func TestPayWaitsForWhatMakesABatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := NewBudget(test.share * waitShare).Account("orders")
-				b.Add(b.Size())
+				b.add(b.Size())
 				out := make(chan chunk, 1)
 				got := make(chan int, 1)
 				go func() {

@@ -52,7 +52,7 @@ func (c *call) taken(t *testing.T, kinds ...string) {
 			Topic: "orders", Offset: c.builder.next, TimestampMicros: 1000 + c.builder.next, Key: []byte(kind),
 			Value: []byte("v"),
 		}
-		c.builder.budget.Add(cost(c.builder.budget, r)) // which is the reader's to pay
+		c.builder.budget.add(cost(c.builder.budget, r)) // which is the reader's to pay
 		if taken, err := c.builder.take(r, time.Now()); !taken || err != nil {
 			t.Fatal(taken, err)
 		}

@@ -351,7 +351,7 @@ func TestWhatIsExported(t *testing.T) {
 	l.Metrics = NewMetrics(registry, budget)
 	l.begin()
 	l.board.at(9)
-	budget.Account("orders").Add(7)
+	budget.Account("orders").add(7)
 	for _, oldest := range []int64{-1, 0, time.Now().UnixMicro()} {
 		l.metrics.settled(&batch{oldest: oldest})
 	}

@@ -238,7 +238,7 @@ func settled(out []freshness.Lane, now time.Time, lanes []*seen) []freshness.Lan
 			Known: s.status.Position >= 0 && s.status.Lag >= 0, Paused: s.status.State == lane.Paused,
 			CaughtUp: s.status.Lag == 0,
 			Through:  now.Add(-time.Duration(s.status.LagSeconds * float64(time.Second))),
-			Behind:   max(s.status.Lag, 0), Cause: s.cause, Since: s.since, Minute: s.minute, Quarter: s.quarter,
+			Behind:   max(s.status.Lag, 0), Minute: s.minute, Quarter: s.quarter,
 		})
 	}
 	return out

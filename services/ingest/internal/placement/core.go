@@ -169,14 +169,6 @@ func (c *Core) drop(l *lane) {
 	c.order = slices.DeleteFunc(c.order, func(o *lane) bool { return o == l })
 }
 
-// Forget drops a lane that has ended.
-func (c *Core) Forget(id LaneID) {
-	if l := c.lanes[id]; l != nil {
-		c.drop(l)
-		c.weigh()
-	}
-}
-
 // Stayed says that a lane that was to move did not: it could not settle in time.
 func (c *Core) Stayed(now time.Time, id LaneID) {
 	if l := c.lanes[id]; l != nil && l.moving {

@@ -215,7 +215,6 @@ func TestStormsKeepTheBounds(t *testing.T) {
 					"rate")
 			case "forget":
 				if len(w.lanes) > 1 {
-					w.core.Forget(w.lanes[0].LaneID)
 					w.lanes = w.lanes[1:]
 				}
 			}

@@ -91,7 +91,7 @@ var defaultPatience = patience{
 // New makes a client; it connects with the first call. A nil registerer registers nothing. The error is one of
 // configuration.
 func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client, error) {
-	secure, err := tlsfiles.Client(c.TLS.files())
+	secure, err := tlsfiles.Client(c.TLS)
 	if err != nil {
 		return nil, fmt.Errorf("registry.tls.%w", err)
 	}
@@ -101,10 +101,10 @@ func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client,
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = secure // through a proxy, which http has no hook for
 	transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		return dialTLS(ctx, c.TLS.files(), network, address)
+		return dialTLS(ctx, c.TLS, network, address)
 	}
 	client := &Client{
-		transport: transport, timeout: c.Timeout.Std(), log: log, metrics: newMetrics(registerer),
+		transport: transport, timeout: c.Timeout, log: log, metrics: newMetrics(registerer),
 		patience: defaultPatience, byID: map[int]known{},
 	}
 	var issuer *oauth.Source

@@ -242,7 +242,7 @@ func TestAnOutageIsWaitedFor(t *testing.T) {
 			id := n.register(t, "orders-value", order)
 			n.set(fault)
 			var log bytes.Buffer
-			c := connect(t, func(c *Config) { c.Timeout = config.Duration(100 * time.Millisecond) }, &log, n)
+			c := connect(t, func(c *Config) { c.Timeout = 100 * time.Millisecond }, &log, n)
 			result := make(chan error, 1)
 			go func() { _, err := c.ByID(t.Context(), id); result <- err }()
 			for n.requests.Load() < 3 {
@@ -361,7 +361,6 @@ func TestConfigProblems(t *testing.T) {
 		{"urls[0]", func(c *Config) { c.URLs = []string{"http://ann:secret@registry:8081"} }},
 		{"token", func(c *Config) { c.User, c.Token = "ann", config.NewSecret("abc") }},
 		{"user", func(c *Config) { c.Password = config.NewSecret("abc") }},
-		{"timeout", func(c *Config) { c.Timeout = 0 }},
 		{"poll", func(c *Config) { c.Poll = 5 }},
 		{"tls", func(c *Config) { c.URLs, c.TLS.ServerName = []string{"http://registry:8081"}, "x" }},
 		{"tls", func(c *Config) { c.TLS.CA = "nowhere.pem" }},

@@ -31,24 +31,17 @@ type Config struct {
 	Token    config.Secret `yaml:"token"`
 	// OAuth gets tokens instead.
 	OAuth oauth.Config `yaml:"oauth"`
-	TLS   TLS          `yaml:"tls"`
+	// TLS is used for https URLs.
+	TLS tlsfiles.Files `yaml:"tls"`
 	// Timeout bounds one request.
-	Timeout config.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"-"`
 	// Poll is how often the latest version of a subject is looked up.
 	Poll config.Duration `yaml:"poll"`
 }
 
-// TLS is transport security towards the registry; it is used for https URLs. Cert and Key are for mutual TLS.
-type TLS struct {
-	CA         string `yaml:"ca"`
-	Cert       string `yaml:"cert"`
-	Key        string `yaml:"key"`
-	ServerName string `yaml:"server_name"`
-}
-
 // Defaults is the one place of the section's defaults.
 func Defaults() Config {
-	return Config{Timeout: config.Duration(10 * time.Second), Poll: config.Duration(30 * time.Second)}
+	return Config{Timeout: 10 * time.Second, Poll: config.Duration(30 * time.Second)}
 }
 
 // Check reports what is wrong with the section.
@@ -79,31 +72,16 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if c.OAuth.Provider == oauth.MSK {
 		report("oauth.provider", "no registry takes tokens of MSK", "choose client_credentials or google")
 	}
-	timeoutBounds.Check(report, "timeout", c.Timeout)
 	pollBounds.Check(report, "poll", c.Poll)
-	if c.TLS != (TLS{}) && len(c.URLs) > 0 && !secure {
+	if c.TLS != (tlsfiles.Files{}) && len(c.URLs) > 0 && !secure {
 		report("tls", "it is set while no URL begins with https", "write https URLs, or remove tls")
 	}
-	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		report("tls.cert", "cert and key come together", "set both for mutual TLS, or neither")
-	} else if _, err := tlsfiles.Client(c.TLS.files()); err != nil {
-		report("tls", err.Error(), "check that the files are there, readable, and PEM")
-	}
+	c.TLS.Check(report, "tls")
 }
 
-var (
-	timeoutBounds = config.Bounds{
-		Least: 100 * time.Millisecond, Short: "the registry could hardly respond", Most: 5 * time.Minute,
-		Long: "a node that is gone goes unnoticed for as long", Right: 10 * time.Second,
-	}
-	pollBounds = config.Bounds{
-		Least: time.Second, Short: "the registry would do little else", Most: 24 * time.Hour,
-		Long: "write evolution: off where a contract is not to grow", Right: 30 * time.Second,
-	}
-)
-
-func (t *TLS) files() tlsfiles.Files {
-	return tlsfiles.Files{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
+var pollBounds = config.Bounds{
+	Least: time.Second, Short: "the registry would do little else", Most: 24 * time.Hour,
+	Long: "write evolution: off where a contract is not to grow", Right: 30 * time.Second,
 }
 
 // Schema is a schema of the registry.

@@ -108,7 +108,7 @@ func (k *Kafka) groupConfig() (*sarama.Config, error) {
 // they are.
 func (k *Kafka) secure(c *sarama.Config) error {
 	if k.TLS.Enable {
-		if _, err := tlsfiles.Client(k.TLS.files()); err != nil {
+		if _, err := tlsfiles.Client(k.TLS.Files); err != nil {
 			return fmt.Errorf("kafka.tls.%w", err)
 		}
 	}
@@ -135,10 +135,6 @@ func (k *Kafka) secure(c *sarama.Config) error {
 	// The dialer's connections and the SCRAM client put the password of the moment in the place of this one.
 	s.Enable, s.Version, s.User, s.Password = true, sarama.SASLHandshakeV1, k.SASL.User, "renewed for each connection"
 	return nil
-}
-
-func (t *TLS) files() tlsfiles.Files {
-	return tlsfiles.Files{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
 }
 
 // scramClient adapts xdg-go/scram to sarama: one conversation at a time, with the password that holds when it begins.

@@ -55,9 +55,9 @@ type Kafka struct {
 	// Version is the oldest Kafka protocol version to speak.
 	Version string `yaml:"version"`
 	// Rack lets brokers serve fetches from a replica nearby.
-	Rack string `yaml:"rack"`
-	TLS  TLS    `yaml:"tls"`
-	SASL SASL   `yaml:"sasl"`
+	Rack string            `yaml:"rack"`
+	TLS  tlsfiles.Optional `yaml:"tls"`
+	SASL SASL              `yaml:"sasl"`
 	// Isolation is read_committed or read_uncommitted.
 	Isolation string `yaml:"isolation"`
 	// Reset says where a partition starts without a usable committed offset: earliest, latest or none. The source
@@ -83,24 +83,14 @@ type Kafka struct {
 
 // Fetch bounds what is fetched and not yet taken by a lane.
 type Fetch struct {
-	// Clients is how many clients share the partitions: connections to each broker, and cores that read, check and
-	// decompress what comes of it. 0 is 2, or 1 where there is one processor.
-	Clients int `yaml:"clients"`
 	// Bytes is the largest fetch of one partition. With many partitions it shrinks to fit the memory.
 	Bytes config.Bytes `yaml:"bytes"`
 	// Prefetch is the budget that all partitions share, a part of the memory of the process.
 	Prefetch config.Bytes `yaml:"-"`
 	// Records bounds what one partition prefetches beside its bytes.
 	Records int `yaml:"-"`
-}
-
-// TLS is transport security towards the brokers. Cert and Key are for mutual TLS.
-type TLS struct {
-	Enable     bool   `yaml:"enable"`
-	CA         string `yaml:"ca"`
-	Cert       string `yaml:"cert"`
-	Key        string `yaml:"key"`
-	ServerName string `yaml:"server_name"`
+	// Clients is how many connections to each broker share the partitions; 0: 2, or 1 where there is one processor.
+	Clients int `yaml:"-"`
 }
 
 // SASL is authentication towards the brokers.
@@ -176,13 +166,10 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 		report("leave", "is set without instance_id", "remove it: a member without a name of its own always leaves")
 	}
 	k.checkTimes(report)
-	if k.Fetch.Clients < 0 || k.Fetch.Clients > 64 {
-		report("fetch.clients", "is out of range", "write 0 (automatic) to 64")
-	}
 	if k.Fetch.Bytes < minFetch || k.Fetch.Bytes > 64<<20 {
 		report("fetch.bytes", "is out of range", "write 32KiB to 64MiB")
 	}
-	k.TLS.check(report)
+	k.TLS.Check(report, "tls")
 	k.SASL.check(report)
 }
 
@@ -240,22 +227,6 @@ func (k *Kafka) checkTimes(report func(key, message, remedy string)) {
 
 // kafkaName is what brokers take for the name of a topic or of a static member.
 var kafkaName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
-
-func (t *TLS) check(report func(key, message, remedy string)) {
-	if !t.Enable {
-		if *t != (TLS{}) {
-			report("tls.enable", "is false while other keys of tls are set", "set it to true, or remove them")
-		}
-		return
-	}
-	if (t.Cert == "") != (t.Key == "") {
-		report("tls.cert", "cert and key come together", "set both for mutual TLS, or neither")
-		return
-	}
-	if _, err := tlsfiles.Client(t.files()); err != nil {
-		report("tls", err.Error(), "check that the files are there, readable, and PEM")
-	}
-}
 
 func (s *SASL) check(report func(key, message, remedy string)) {
 	oneOf(report, "sasl.mechanism", s.Mechanism, "", SASLPlain, SASLScram256, SASLScram512, SASLOAuth)

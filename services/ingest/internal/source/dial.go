@@ -37,7 +37,7 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 	if !d.kafka.TLS.Enable {
 		return c, nil
 	}
-	config, err := tlsfiles.Client(d.kafka.TLS.files())
+	config, err := tlsfiles.Client(d.kafka.TLS.Files)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kafka.tls.%w", err), raw.Close())
 	}

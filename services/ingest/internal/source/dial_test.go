@@ -17,6 +17,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/findings"
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
 )
 
 // A listener that is of another kind than the configuration says, or does not take what it says, is told apart: by
@@ -40,49 +41,54 @@ func TestListenerOfAnotherKind(t *testing.T) {
 	const silent = "TLS where there is none"
 	for name, test := range map[string]struct {
 		broker []kfake.Opt
-		tls    TLS
+		tls    tlsfiles.Optional
 		sasl   SASL
 		says   string
 		reply  sarama.KError
 	}{
-		"mechanism not enabled": {password, TLS{}, SASL{
+		"mechanism not enabled": {password, tlsfiles.Optional{}, SASL{
 			Mechanism: SASLScram512, User: "u",
 			Password: config.NewSecret("secret"),
 		}, "does not offer the mechanism", sarama.ErrUnsupportedSASLMechanism},
-		"wrong password": {password, TLS{}, SASL{
+		"wrong password": {password, tlsfiles.Optional{}, SASL{
 			Mechanism: SASLPlain, User: "u",
 			Password: config.NewSecret("s"),
 		}, "check kafka.sasl", 0},
-		"no SASL where it is wanted": {password, TLS{}, SASL{}, "as a listener does that wants SASL", 0},
-		"SASL where there is none":   {nil, TLS{}, plain, "the listener knows no SASL", sarama.ErrIllegalSASLState},
-		"no TLS where it is wanted":  {[]kfake.Opt{secure}, TLS{}, SASL{}, "wants TLS", 0},
-		silent:                       {nil, TLS{Enable: true, CA: cert}, SASL{}, "as a listener without TLS does", 0},
+		"no SASL where it is wanted": {password, tlsfiles.Optional{}, SASL{}, "as a listener does that wants SASL", 0},
+		"SASL where there is none": {
+			nil, tlsfiles.Optional{}, plain, "the listener knows no SASL", sarama.ErrIllegalSASLState,
+		},
+		"no TLS where it is wanted": {[]kfake.Opt{secure}, tlsfiles.Optional{}, SASL{}, "wants TLS", 0},
+		silent: {
+			nil, tlsfiles.Optional{Enable: true, Files: tlsfiles.Files{CA: cert}}, SASL{},
+			"as a listener without TLS does", 0,
+		},
 		"broker of another authority": {
 			[]kfake.Opt{secure},
-			TLS{Enable: true, CA: otherCert, ServerName: "kafka.test"},
+			tlsfiles.Optional{Enable: true, Files: tlsfiles.Files{CA: otherCert, ServerName: "kafka.test"}},
 			SASL{},
 			"check kafka.tls.ca", 0,
 		},
 		"broker of another name": {
 			[]kfake.Opt{secure},
-			TLS{Enable: true, CA: cert, ServerName: "other.test"},
+			tlsfiles.Optional{Enable: true, Files: tlsfiles.Files{CA: cert, ServerName: "other.test"}},
 			SASL{},
 			"kafka.tls.server_name", 0,
 		},
-		"client of another authority": {[]kfake.Opt{mutual}, TLS{
-			Enable: true, CA: cert, Cert: otherCert, Key: otherKey,
+		"client of another authority": {[]kfake.Opt{mutual}, tlsfiles.Optional{Enable: true, Files: tlsfiles.Files{
+			CA: cert, Cert: otherCert, Key: otherKey,
 			ServerName: "kafka.test",
-		}, SASL{}, "refuses our certificate", 0},
+		}}, SASL{}, "refuses our certificate", 0},
 		"client without a certificate": {
 			[]kfake.Opt{mutual},
-			TLS{Enable: true, CA: cert, ServerName: "kafka.test"},
+			tlsfiles.Optional{Enable: true, Files: tlsfiles.Files{CA: cert, ServerName: "kafka.test"}},
 			SASL{},
 			"wants a client certificate", 0,
 		},
-		"all as it should be": {[]kfake.Opt{mutual}, TLS{
-			Enable: true, CA: cert, Cert: cert, Key: key,
+		"all as it should be": {[]kfake.Opt{mutual}, tlsfiles.Optional{Enable: true, Files: tlsfiles.Files{
+			CA: cert, Cert: cert, Key: key,
 			ServerName: "kafka.test",
-		}, SASL{}, "", 0},
+		}}, SASL{}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -179,10 +185,10 @@ func TestCredentialsRenewedInPlace(t *testing.T) {
 				t.Fatal(err)
 			}
 			cfg := testConfig(before.ListenAddrs()...).with(func(c *Config) {
-				c.Kafka.TLS = TLS{
-					Enable: true, CA: file("ca.pem"), Cert: file("cert.pem"), Key: file("key.pem"),
+				c.Kafka.TLS = tlsfiles.Optional{Enable: true, Files: tlsfiles.Files{
+					CA: file("ca.pem"), Cert: file("cert.pem"), Key: file("key.pem"),
 					ServerName: "kafka.test",
-				}
+				}}
 				c.Kafka.SASL = SASL{Mechanism: mechanism, User: "u", Password: section.Password}
 			})
 			s := start(t, cfg, false)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/IBM/sarama"
+
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
 )
 
 // BenchmarkFloor drains a topic with sarama and nothing else: no group, no pump, no lane. It has ingest's settings,
@@ -33,7 +35,9 @@ func BenchmarkFloor(b *testing.B) {
 		b.Fatal(err)
 	}
 	k := Defaults().Kafka
-	k.Brokers, k.TLS = floor.Brokers, TLS{Enable: floor.CA != "", CA: floor.CA}
+	k.Brokers, k.TLS = floor.Brokers, tlsfiles.Optional{
+		Enable: floor.CA != "", Files: tlsfiles.Files{CA: floor.CA},
+	}
 	config, err := k.dataConfig(int32(k.Fetch.Bytes), sarama.MaxResponseSize)
 	if err != nil {
 		b.Fatal(err)

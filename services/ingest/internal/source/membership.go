@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,10 +69,7 @@ func newMembership(ctx context.Context, s *Source, handler Handler) (*membership
 	}
 	m.prefetch, _ = newPrefetch(int64(k.Fetch.Prefetch), int64(k.Fetch.Bytes), k.Fetch.Records, 1)
 	s.metrics.budget.Store(m.prefetch)
-	clients := k.Fetch.Clients
-	if clients == 0 {
-		clients = fewClients()
-	}
+	clients := cmp.Or(k.Fetch.Clients, fewClients())
 	response := max(int32(min(int64(k.Fetch.Prefetch)/int64(4*clients), 50<<20)), minFetch)
 	config, err := k.dataConfig(int32(max(k.Fetch.Bytes, minFetch)), response)
 	if err != nil {

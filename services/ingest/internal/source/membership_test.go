@@ -73,7 +73,7 @@ func (plainClaim) Topic() string                              { return claimed.t
 func (plainClaim) Partition() int32                           { return claimed.partition }
 func (c plainClaim) Messages() <-chan *sarama.ConsumerMessage { return c.messages }
 
-// There are as many pools of connections as the configuration says, and none where it cannot be.
+// There are as many pools of connections as there are to be, and none where they cannot be made.
 func TestPoolsOfConnections(t *testing.T) {
 	m, _ := alone(t, waits, func(c *Config) { c.Kafka.Fetch.Clients = 7 })
 	defer m.close()

@@ -17,8 +17,6 @@ type Scanner struct {
 	client  sarama.Client
 	leaders *leaders
 	calls   sync.WaitGroup
-	// pause is the first back-off.
-	pause time.Duration
 }
 
 // NewScanner connects to the brokers; topics are some of those that will be read. It is an error when no broker
@@ -32,7 +30,7 @@ func NewScanner(ctx context.Context, k *Kafka, topics []string) (*Scanner, error
 	if err != nil {
 		return nil, err
 	}
-	sc := &Scanner{client: client, pause: 100 * time.Millisecond}
+	sc := &Scanner{client: client}
 	sc.leaders = newLeaders(newDirectory(client, &sc.calls), newDialer(k, c))
 	if _, err = Await(ctx, &sc.calls, func() (string,
 		error,
@@ -72,7 +70,7 @@ const retries = 8
 // retry makes a call of sarama's about a topic again while it may help. It ends when ctx does; see Await for what the
 // call may do.
 func retry[T any](ctx context.Context, sc *Scanner, topic string, call func() (T, error)) (T, error) {
-	pause := sc.pause
+	pause := 100 * time.Millisecond // the first back-off
 	for attempt := 1; ; attempt++ {
 		value, err := Await(ctx, &sc.calls, func() (T, error) {
 			value, err := call()

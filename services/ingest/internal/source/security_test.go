@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
 )
 
 // selfSigned makes a certificate and the PEM files of it and its key.
@@ -74,10 +75,12 @@ func TestTLSAndSASL(t *testing.T) {
 					ClientCAs: pool,
 				}))
 			cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) {
-				c.Kafka.TLS = TLS{Enable: true, CA: cert, Cert: cert, Key: key, ServerName: "kafka.test"}
+				c.Kafka.TLS = tlsfiles.Optional{
+					Enable: true, Files: tlsfiles.Files{CA: cert, Cert: cert, Key: key, ServerName: "kafka.test"},
+				}
 				c.Kafka.SASL = SASL{Mechanism: mechanism, User: "u", Password: config.NewSecret("secret")}
 			})
-			cfg.Kafka.TLS.check(func(key, message, _ string) { t.Errorf("%s: %s", key, message) })
+			cfg.Kafka.TLS.Check(func(key, message, _ string) { t.Errorf("%s: %s", key, message) }, "tls")
 			cfg.Kafka.SASL.check(func(key, message, _ string) { t.Errorf("%s: %s", key, message) })
 			claim := start(t, cfg, false).claim(t)
 			mustCommit(t, claim, 1, "secure")

@@ -234,7 +234,7 @@ func (s *Source) session(
 	return one.renewed.Load() && !m.committer.confirmed.Load(), err
 }
 
-// fewClients is how many connections to each broker fetch where nobody says. One carries a million small records a
+// fewClients is how many connections to each broker fetch. One carries a million small records a
 // second; another one helps where a broker is far away, or records are compressed. Four cost 1.05 to 1.08 of the
 // processor time of one.
 func fewClients() int { return min(2, processors.Count()) }

@@ -46,8 +46,6 @@ type Config struct {
 	Resolver resolver.Builder
 	// Options are for the connection: credentials, keepalive, interceptors.
 	Options []grpc.DialOption
-	// Refresh is how often the target is resolved again. Default 5 s; while nobody serves it is done every 250 ms.
-	Refresh time.Duration
 	// Ingest names this process, unlike others: what does not divide evenly depends on it.
 	Ingest string
 	// Lanes appends those of this process, as they are now, to a slice that is used again.
@@ -62,8 +60,8 @@ const (
 	// look is how often writers are looked at, and lanes while some are to move; lookLanes is how often lanes are
 	// looked at otherwise.
 	look, lookLanes = 250 * time.Millisecond, time.Second
-	// hurry is how often the target is resolved while nobody serves.
-	hurry = 250 * time.Millisecond
+	// refresh is how often the target is resolved again, and hurry how often while nobody serves.
+	refresh, hurry = 5 * time.Second, 250 * time.Millisecond
 	// reconnect bounds the back-off of a connection: a writer that comes back is there within a second. A hundred dead
 	// addresses are a hundred attempts a second then, a hundredth of a processor. (gRPC's ResetConnectBackoff, which
 	// would do it on demand, walks a map that the balancer writes to.)
@@ -116,9 +114,6 @@ var _ lane.Placer = (*Fleet)(nil)
 
 // New makes a fleet. It connects once Run runs or a call is made.
 func New(c Config) (*Fleet, error) {
-	if c.Refresh <= 0 {
-		c.Refresh = 5 * time.Second
-	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -192,7 +187,7 @@ func (f *Fleet) Run(ctx context.Context) {
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	var resolved time.Time
-	next := f.config.Refresh
+	next := refresh
 	for {
 		now := time.Now()
 		served, drains := f.look(now)
@@ -200,7 +195,7 @@ func (f *Fleet) Run(ctx context.Context) {
 			f.lookup.refresh()
 			resolved = now
 			// Some sooner than others: ingests that start together do not ask together for ever.
-			next = f.config.Refresh*3/5 + rand.N(f.config.Refresh*2/5)
+			next = refresh*3/5 + rand.N(refresh*2/5)
 		}
 		select {
 		case <-ticker.C:

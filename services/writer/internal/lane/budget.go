@@ -24,8 +24,7 @@ const patience = 5 * time.Second
 // Service.relieve. Lanes that share what was given back instead would each be let in a little further, and none far
 // enough. A Budget has one Service.
 type Budget struct {
-	limit    int64
-	patience time.Duration
+	limit int64
 	// relieve makes a lane give back what it holds. It is called without the lock.
 	relieve func()
 	// received is called with how many bytes may still be let in; nil: nobody is.
@@ -60,7 +59,7 @@ type place struct {
 
 // NewBudget makes a budget of so many bytes.
 func NewBudget(limit int64) *Budget {
-	return &Budget{limit: limit, patience: patience, relieve: func() {}}
+	return &Budget{limit: limit, relieve: func() {}}
 }
 
 // Limit is how many bytes may be held, Used how many are.
@@ -207,7 +206,7 @@ func (b *Budget) watch() {
 		b.moved = time.Now()
 	}
 	if b.alarm == nil {
-		b.alarm = time.AfterFunc(b.patience, b.ring)
+		b.alarm = time.AfterFunc(patience, b.ring)
 	}
 }
 
@@ -220,13 +219,13 @@ func (b *Budget) ring() {
 		b.mu.Unlock()
 		return
 	}
-	left := b.patience - time.Since(b.moved)
+	left := patience - time.Since(b.moved)
 	if b.first.Load() != nil {
-		left -= b.patience * 3 / 4
+		left -= patience * 3 / 4
 	}
 	stuck := left <= 0
 	if stuck {
-		left = b.patience / 4 // What is to make room needs a moment.
+		left = patience / 4 // What is to make room needs a moment.
 	}
 	b.alarm.Reset(left)
 	b.mu.Unlock()

@@ -32,11 +32,11 @@ func (s *Service) relieve() {
 	line := budget.line()
 	waits := func(l *lane) bool {
 		_, waited := l.status.stuck()
-		return waited >= budget.patience
+		return waited >= patience
 	}
 	first := budget.first.Load()
 	if first != nil && !slices.Contains(line, first) {
-		if budget.quiet() < budget.patience {
+		if budget.quiet() < patience {
 			return // its next message is on the way
 		}
 		first = nil

@@ -108,7 +108,7 @@ func (c *connection) call(
 	of := metadata.AppendToOutgoingContext(c.ctx, "x-goog-request-params",
 		"write_stream="+url.QueryEscape(c.preamble.stream))
 	// Opening a call waits for a free place on the connection, which a hung peer never gives.
-	opening := time.AfterFunc(c.sink.callTimeout, func() { c.cancel(errStalled) })
+	opening := time.AfterFunc(callTimeout, func() { c.cancel(errStalled) })
 	leaving := context.AfterFunc(ctx, func() { c.cancel(context.Canceled) })
 	c.stream, err = open(of, gax.WithGRPCOptions(grpc.ForceCodecV2(c.sink.codec)))
 	// A call that was cancelled at this moment ends by itself, and its receiver tells.

@@ -205,7 +205,7 @@ func (a *appender) lookAgain() error {
 	if !due && !barred {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(a.ctx, a.sink.callTimeout)
+	ctx, cancel := context.WithTimeout(a.ctx, callTimeout)
 	defer cancel()
 	if barred {
 		if found, err := a.sink.read(ctx, a.table.id); found == nil && err == nil {

@@ -77,7 +77,6 @@ type Sink struct {
 	limit, defaultLimit *requestLimit
 
 	appendTimeout time.Duration
-	callTimeout   time.Duration
 	blindFor      time.Duration
 	goneGrace     time.Duration
 	creations     *rate.Limiter
@@ -112,7 +111,7 @@ func Open(ctx context.Context, c Config, env Env) (*Sink, error) {
 		config: c, log: env.Log, metrics: newMetrics(env.Registry), codec: newCodec(), trace: "waybill:writer:" +
 			env.Version,
 		ctx: ctx, cancel: cancel, pool: &pool{dial: dial},
-		appendTimeout: c.AppendTimeout.Std(), callTimeout: callTimeout, blindFor: blindFor, goneGrace: goneGrace,
+		appendTimeout: c.AppendTimeout.Std(), blindFor: blindFor, goneGrace: goneGrace,
 		creations: rate.NewLimiter(rate.Limit(c.CreateRate), 5), builtin: image.Self, tables: make(map[string]*table),
 		weathers: make(map[string]*weather),
 		limit:    newRequestLimit(int(c.RequestBytes)), defaultLimit: newRequestLimit(int(c.RequestBytes)),

@@ -139,7 +139,7 @@ func (s *Sink) persist(
 				return err
 			}
 		}
-		once, cancel := context.WithTimeout(ctx, s.callTimeout)
+		once, cancel := context.WithTimeout(ctx, callTimeout)
 		err := call(once)
 		cancel()
 		if err == nil {

@@ -230,7 +230,7 @@ func (s *Sink) settle(ctx context.Context, id tableID, row *rowType, route *lane
 	traveller := s.weatherOf(id.resource()).traveller(wayTable)
 	defer func() { traveller.leave(time.Now()) }()
 	for attempt := 0; ; attempt++ {
-		once, cancel := context.WithTimeout(ctx, s.callTimeout)
+		once, cancel := context.WithTimeout(ctx, callTimeout)
 		err := s.look(once, id, row, route)
 		cancel()
 		switch {
@@ -292,7 +292,7 @@ func (s *Sink) Diff(ctx context.Context, route *lanev1.Route) (*lanev1.TableDiff
 	if err != nil {
 		return nil, fmt.Errorf("%w: table %s: %w", lane.ErrRoute, id, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	table, found, err := s.compare(ctx, id, row, fills(route))
 	if err != nil {

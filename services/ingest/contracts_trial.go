@@ -82,7 +82,6 @@ func (c *Contracts) Try(ctx context.Context, topic string, b Bounds, read func(n
 
 // trier takes records as a lane does, and counts.
 type trier struct {
-	set   *contract.Set
 	topic *contract.Topic
 	trial Trial
 	rows  map[RowKind]*RowKind
@@ -102,7 +101,7 @@ func (c *Contracts) trier(topic string) (*trier, error) {
 		return nil, fmt.Errorf("no contract is for the topic %s: `ingest contracts infer %s` writes one", topic, topic)
 	}
 	return &trier{
-		set: c.set, topic: c.set.Topic(topic).Fork(), trial: Trial{Topic: topic},
+		topic: c.set.Topic(topic).Fork(), trial: Trial{Topic: topic},
 		rows: map[RowKind]*RowKind{}, letters: map[LetterKind]*LetterKind{},
 	}, nil
 }

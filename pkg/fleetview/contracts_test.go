@@ -65,7 +65,7 @@ func TestPastOfATableThatTwoCarry(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	a := &adminv1.Table{Name: "t", SettleP99: durationpb.New(time.Second), Eta: durationpb.New(time.Minute)}
-	Merge([]*adminv1.Table{a, {
+	mergeAll([]*adminv1.Table{a, {
 		Name: "t", SettleP99: durationpb.New(3 * time.Second), DollarsPerDay: 2,
 		DeadLettersHour: 5,
 	}})
