@@ -16,7 +16,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/waybill-data/waybill/pkg/fleetview"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/causes"
 	"github.com/waybill-data/waybill/services/ingest/internal/freshness"
@@ -359,6 +358,3 @@ func shares(minute, quarter causes.Shares) []*adminv1.Share {
 	slices.SortStableFunc(out, func(a, b *adminv1.Share) int { return cmp.Compare(b.GetQuarter(), a.GetQuarter()) })
 	return out
 }
-
-// age is a duration for people.
-func age(d time.Duration) string { return fleetview.Age(d) }
