@@ -37,11 +37,11 @@ type Goals interface {
 	Freshness(topic, table string) (goal, stale time.Duration)
 }
 
-// The ages that count where a contract says nothing: DefaultGoal up to which a table is fresh, and StaleTimes as many
+// The ages that count where a contract says nothing: defaultGoal up to which a table is fresh, and staleTimes as many
 // times the goal from which it is stale.
 const (
-	DefaultGoal = time.Minute
-	StaleTimes  = 10
+	defaultGoal = time.Minute
+	staleTimes  = 10
 )
 
 // Overview looks at the lanes of a process. Safe for concurrent use.
@@ -178,8 +178,8 @@ func (o *Overview) judge(now time.Time, lanes []seen, look bool) []judged {
 	out := make([]judged, 0, len(order))
 	for _, name := range order {
 		j := byName[name]
-		j.goal = cmp.Or(j.goal, min(DefaultGoal, cmp.Or(j.stale, DefaultGoal)))
-		j.stale = cmp.Or(j.stale, StaleTimes*j.goal)
+		j.goal = cmp.Or(j.goal, min(defaultGoal, cmp.Or(j.stale, defaultGoal)))
+		j.stale = cmp.Or(j.stale, staleTimes*j.goal)
 		t := o.tables[name]
 		if t == nil {
 			t = new(table)
