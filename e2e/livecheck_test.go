@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -49,13 +47,9 @@ func TestLiveCheck(t *testing.T) {
 	if code != 1 || verdicts["failed"] != 1 || verdicts["ok"]+verdicts["differs"] != 15 { // what it left may show later
 		t.Errorf("as JSON: exit status %d, %v", code, verdicts)
 	}
-	response, err := http.Get("http://" + w.Endpoints.BigQueryREST +
+	text, err := stack.Fetch(w.ctx, "http://"+w.Endpoints.BigQueryREST+
 		"/bigquery/v2/projects/sandbox/datasets/waybill/tables")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if text, err := io.ReadAll(response.Body); err != nil || !bytes.Contains(text, []byte(`"totalItems":0`)) {
+	if err != nil || !bytes.Contains(text, []byte(`"totalItems":0`)) {
 		t.Errorf("a table is left behind: %s, %v", text, err)
 	}
 }

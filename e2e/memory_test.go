@@ -3,10 +3,8 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"testing"
 	"time"
 
@@ -95,12 +93,7 @@ func TestIdleLanes(t *testing.T) {
 			return nil
 		})
 		// Asking for the heap with gc=1 collects first.
-		resp, err := http.Get("http://" + test.service.Admin + "/debug/pprof/heap?gc=1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = io.Copy(io.Discard, resp.Body)
-		if err := errors.Join(err, resp.Body.Close()); err != nil {
+		if _, err := stack.Fetch(w.ctx, "http://"+test.service.Admin+"/debug/pprof/heap?gc=1"); err != nil {
 			t.Fatal(err)
 		}
 		m, err := test.service.Metrics(w.ctx)

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/waybill-data/waybill/e2e/stack"
+	"github.com/waybill-data/waybill/e2e/stack/stacktest"
 	"github.com/waybill-data/waybill/sandbox/events"
 	"github.com/waybill-data/waybill/sandbox/produce"
 	"github.com/waybill-data/waybill/sandbox/verify"
@@ -88,24 +89,12 @@ func prepared(t *testing.T, config stack.Config) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	t.Cleanup(cancel)
-	config.Dir, config.Bin = t.TempDir(), bin
+	config.Bin = bin
 	config.IngestYAML = stack.Small + config.IngestYAML
 	if !strings.Contains(config.KafkaYAML, "session_timeout") {
 		config.KafkaYAML = stack.Quick + config.KafkaYAML
 	}
-	s, err := stack.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Down(60 * time.Second); err != nil {
-			t.Errorf("down: %v", err)
-		}
-		if t.Failed() {
-			t.Log(s.Tails(40))
-		}
-	})
-	return &world{Stack: s, t: t, ctx: ctx, sent: map[string]int64{}}
+	return &world{Stack: stacktest.New(t, config), t: t, ctx: ctx, sent: map[string]int64{}}
 }
 
 // produce adds events to a topic, none of them bad unless the mix says so.

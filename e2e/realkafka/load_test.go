@@ -3,8 +3,6 @@
 package realkafka
 
 import (
-	"github.com/twmb/franz-go/pkg/kadm"
-
 	"github.com/waybill-data/waybill/sandbox/produce"
 )
 
@@ -31,8 +29,7 @@ func (w *world) sum() int64 {
 	var sum int64
 	w.until("the group responds", func() error {
 		commits, err := w.commits()
-		sum = 0
-		commits.Each(func(o kadm.OffsetResponse) { sum += max(o.At, 0) })
+		sum = total(commits)
 		return err
 	})
 	return sum

@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/waybill-data/waybill/e2e/stack"
+	"github.com/waybill-data/waybill/e2e/stack/stacktest"
 )
 
 // What the listener jwks takes of a token beside its signature.
@@ -114,21 +115,10 @@ func (s *secured) produceSeven(topic string) {
 // startWith starts an ingest of a topic, of which group and topic have the name, at a listener.
 func (s *secured) startWith(t *testing.T, topic, address, kafkaYAML string) *stack.Stack {
 	t.Helper()
-	run, err := stack.New(stack.Config{
+	run := stacktest.New(t, stack.Config{
 		Dir: filepath.Join(s.dir, topic), Bin: bin, Writers: 1, Ingests: 1, Kafka: []string{address}, Group: topic,
 		KafkaYAML: "  request_timeout: 3s\n  " + kafkaYAML + "\n",
 		Contracts: "  - {builtin: delivery.v6, topic: " + topic + "}\n",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := run.Down(time.Minute); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Log(run.Tails(20))
-		}
 	})
 	if err := run.Up(s.ctx); err != nil {
 		t.Fatal(err)
@@ -144,9 +134,7 @@ func (s *secured) awaitCommitted(t *testing.T, group string, want int64) {
 		if err != nil {
 			return err
 		}
-		sum := int64(0)
-		offsets.Each(func(o kadm.OffsetResponse) { sum += max(o.At, 0) })
-		if sum != want {
+		if sum := total(offsets); sum != want {
 			return fmt.Errorf("%d of %d are committed", sum, want)
 		}
 		return nil

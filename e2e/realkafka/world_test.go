@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/waybill-data/waybill/e2e/stack"
+	"github.com/waybill-data/waybill/e2e/stack/stacktest"
 	"github.com/waybill-data/waybill/sandbox/events"
 	"github.com/waybill-data/waybill/sandbox/produce"
 	"github.com/waybill-data/waybill/sandbox/verify"
@@ -70,16 +71,12 @@ func lay(t *testing.T, config stack.Config) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
-	config.Dir, config.Bin, config.Kafka = t.TempDir(), bin, kafka.Seeds
+	config.Bin, config.Kafka = bin, kafka.Seeds
 	config.KafkaYAML = quick + config.KafkaYAML
 	if config.IngestYAML == "" {
 		config.IngestYAML = stack.Small
 	}
-	s, err := stack.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{Stack: s, t: t, ctx: ctx, ends: map[string]map[int32]int64{}}
+	w := &world{Stack: stacktest.New(t, config), t: t, ctx: ctx, ends: map[string]map[int32]int64{}}
 	w.connect()
 	t.Cleanup(func() { w.admin.Close() })
 	return w
@@ -98,14 +95,6 @@ func (w *world) connect() {
 // up starts the world.
 func (w *world) up() *world {
 	w.t.Helper()
-	w.t.Cleanup(func() {
-		if err := w.Down(time.Minute); err != nil {
-			w.t.Errorf("down: %v", err)
-		}
-		if w.t.Failed() {
-			w.t.Log(w.Tails(40))
-		}
-	})
 	if err := w.Up(w.ctx); err != nil {
 		w.t.Fatal(err)
 	}
@@ -169,6 +158,12 @@ func (w *world) commits() (kadm.OffsetResponses, error) {
 	return commits, nil
 }
 
+// total is the sum of all positions that are committed.
+func total(commits kadm.OffsetResponses) (sum int64) {
+	commits.Each(func(o kadm.OffsetResponse) { sum += max(o.At, 0) })
+	return sum
+}
+
 // settled waits until the group has committed everything that was produced.
 func (w *world) settled() {
 	w.t.Helper()
@@ -197,9 +192,7 @@ func (w *world) committed(n int64) {
 		if err != nil {
 			return err
 		}
-		var sum int64
-		commits.Each(func(o kadm.OffsetResponse) { sum += max(o.At, 0) })
-		if sum < n {
+		if sum := total(commits); sum < n {
 			return fmt.Errorf("%d are committed", sum)
 		}
 		return nil
