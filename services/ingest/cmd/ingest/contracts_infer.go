@@ -70,7 +70,7 @@ func (c *contractsInferCmd) Run(ctx context.Context, std cli.Streams) error {
 		}
 	}
 	if c.Output == "json" {
-		if err := printJSON(std.Out, newInferenceLine(in)); err != nil {
+		if err := cli.JSON(std.Out, newInferenceLine(in)); err != nil {
 			return err
 		}
 	} else {
