@@ -3,6 +3,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -67,6 +68,14 @@ func Run(
 		return 1
 	}
 	return 0
+}
+
+// JSON prints a value for machines and for people who look: indented, and characters as they are.
+func JSON(out io.Writer, what any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(what)
 }
 
 // named is the command that a wrong command line has got to, as it is typed: its help has what was meant.

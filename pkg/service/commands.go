@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
@@ -83,10 +82,7 @@ func (o Output) json(std cli.Streams, what any) (printed bool, err error) {
 	if o.Output != "json" {
 		return false, nil
 	}
-	encoder := json.NewEncoder(std.Out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return true, encoder.Encode(what)
+	return true, cli.JSON(std.Out, what)
 }
 
 // Serve is the command that runs the service.

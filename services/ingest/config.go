@@ -142,6 +142,35 @@ func LoadParts(path string, sections ...string) (Config, error) {
 	return c, err
 }
 
+// LoadAlone reads the configuration and compiles no contract of it: for commands that need none.
+func LoadAlone(path string) (Config, error) {
+	c := Defaults()
+	c.Dir = filepath.Dir(path)
+	err := config.Load(path, &c)
+	return c, err
+}
+
+// LoadWithEntries is Load with the entries of another file in place of the configuration's contracts.
+func LoadWithEntries(path, entries string) (Config, error) {
+	c, err := LoadAlone(path)
+	all, ofEntries := c.withEntries(entries)
+	if p, ok := c.registryProblem(all.Contracts); ok {
+		ofEntries = config.Merge("", ofEntries, config.Problems{p})
+	}
+	if err := config.Merge(path, err, ofEntries); err != nil {
+		return all, err
+	}
+	_, err = all.contracts(context.Background(), contract.Env{})
+	return all, err
+}
+
+func (c Config) withEntries(file string) (Config, error) {
+	var err error
+	c.ContractsDir = ""
+	c.Contracts, err = config.LoadEntries[contract.Config](file)
+	return c, err
+}
+
 // contracts compiles the entries of the configuration and of contracts_dir. Without a schema registry those are left
 // out that name a subject. The error is config.Problems, or that of ctx.
 func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set, error) {

@@ -2,15 +2,14 @@ package ingest
 
 import (
 	"encoding/binary"
-	"fmt"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
-	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/infer"
 )
 
 // columnCounts counts how often the columns of a payload are null, by the rows themselves.
@@ -18,7 +17,7 @@ type columnCounts struct {
 	route   *lanev1.Route
 	printer *rowPrinter
 	paths   []string
-	fieldOf map[string]*InferredField
+	fieldOf map[string]*infer.Field
 	failed  error
 }
 
@@ -47,7 +46,7 @@ func (c *columnCounts) add(route *lanev1.Route, payload string, framed []byte) {
 
 func (c *columnCounts) record(m protoreflect.Message, path string) {
 	if c.fieldOf == nil {
-		c.fieldOf = map[string]*InferredField{}
+		c.fieldOf = map[string]*infer.Field{}
 	}
 	for i := range m.Descriptor().Fields().Len() {
 		f := m.Descriptor().Fields().Get(i)
@@ -57,7 +56,7 @@ func (c *columnCounts) record(m protoreflect.Message, path string) {
 		}
 		n := c.fieldOf[at]
 		if n == nil {
-			n = &InferredField{Path: at, Column: columnOf(f), Kinds: map[string]int{}}
+			n = &infer.Field{Path: at, Column: columnOf(f), Kinds: map[string]int{}}
 			c.fieldOf[at] = n
 			c.paths = append(c.paths, at)
 		}
@@ -77,8 +76,8 @@ func (c *columnCounts) record(m protoreflect.Message, path string) {
 }
 
 // fields are the columns, those of a record behind it.
-func (c *columnCounts) fields() []InferredField {
-	var all []InferredField
+func (c *columnCounts) fields() []infer.Field {
+	var all []infer.Field
 	var below func(prefix string)
 	below = func(prefix string) {
 		for _, path := range c.paths {
@@ -94,29 +93,10 @@ func (c *columnCounts) fields() []InferredField {
 	return all
 }
 
-// columnOf is the BigQuery type of a field of a row.
+// columnOf is the BigQuery type of a field of a row, with its mode where it is repeated.
 func columnOf(f protoreflect.FieldDescriptor) string {
-	var name string
-	option, _ := proto.GetExtension(f.Options(), columnv1.E_Column).(*columnv1.Column)
-	switch f.Kind() {
-	case protoreflect.MessageKind:
-		name = "RECORD"
-	case protoreflect.BoolKind:
-		name = "BOOL"
-	case protoreflect.FloatKind, protoreflect.DoubleKind:
-		name = "FLOAT"
-	case protoreflect.StringKind:
-		name = "STRING"
-	case protoreflect.BytesKind:
-		name = "BYTES"
-	default:
-		name = "INTEGER"
-	}
-	if t := option.GetType(); t != columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED {
-		name = strings.TrimPrefix(t.String(), "COLUMN_TYPE_")
-	}
 	if f.IsList() {
-		return fmt.Sprintf("REPEATED %s", name)
+		return "REPEATED " + columnType(f)
 	}
-	return name
+	return columnType(f)
 }

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/draft"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -18,48 +19,13 @@ func inferred(values ...string) (*Inference, error) {
 	for i, v := range values {
 		records = append(records, &record.Record{Topic: "t", Offset: int64(i), TimestampMicros: -1, Value: []byte(v)})
 	}
-	in := &Inference{Topic: "t", Sampled: Sampled{Records: len(records)}}
-	o := Inferring{Topic: "t"}
-	groups, err := newGrouping(in, o, nil).all(context.Background(), records)
+	drafted, err := draft.Of(context.Background(), records, draft.Options{Topic: "t"}, nil)
 	if err != nil {
 		return nil, err
 	}
-	in.draft(groups, o)
+	in := &Inference{Draft: *drafted, Sampled: Sampled{Records: len(records)}}
 	err = in.verify(context.Background(), Defaults(), schemas{}, records)
 	return in, err
-}
-
-// The header that names the types is the first of those that sources use which records have, unless it is said.
-func TestTypeHeaders(t *testing.T) {
-	of := func(said string, names ...string) string {
-		r := &record.Record{Topic: "t", TimestampMicros: -1, Value: []byte(`{"a": 1}`)}
-		for _, name := range names {
-			r.Headers = append(r.Headers, record.Header{Key: []byte(name), Value: []byte("shop.Order")})
-		}
-		in := &Inference{Topic: "t"}
-		grouping := newGrouping(in, Inferring{Topic: "t", TypeHeader: said}, nil)
-		groups, err := grouping.all(t.Context(), []*record.Record{r})
-		if err != nil || len(groups) != 1 {
-			t.Fatal(groups, err)
-		}
-		return in.TypeHeader
-	}
-	for _, c := range []struct {
-		said  string
-		names []string
-		want  string
-	}{
-		{"", []string{"other", "__TypeId__", "item_type_name", "ce_type"}, "item_type_name"},
-		{"", []string{"__TypeId__", "ce_type"}, "ce_type"},
-		{"", []string{"trace", "__TypeId__"}, "__TypeId__"},
-		{"", []string{"trace"}, ""},
-		{"kind", []string{"kind", "item_type_name"}, "kind"},
-		{"kind", []string{"item_type_name"}, ""},
-	} {
-		if got := of(c.said, c.names...); got != c.want {
-			t.Errorf("%q said, of %q: %q, want %q", c.said, c.names, got, c.want)
-		}
-	}
 }
 
 // names are those of fields: of columns, of none, and some that clash.

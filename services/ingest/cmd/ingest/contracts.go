@@ -42,7 +42,7 @@ func (c *contractsListCmd) Run(ctx context.Context, std cli.Streams) error {
 	}
 	defer contracts.Close()
 	if c.Output == "json" {
-		return printJSON(std.Out, contractsForMachines(contracts.List()))
+		return cli.JSON(std.Out, contractsForMachines(contracts.List()))
 	}
 	t := newTable(std.Out, terminal.Width(std.Out), nil, "topic", "contract", "types", "format", "schema", "table",
 		"policies")

@@ -80,7 +80,7 @@ func diffJSON(out io.Writer, diffs []ingest.TableDiff) (refused bool, err error)
 		lines = append(lines, diffLine{d.Contract.Name, d.Verdict(), text})
 		refused = refused || d.Verdict() == ingest.VerdictRefused
 	}
-	return refused, printJSON(out, struct {
+	return refused, cli.JSON(out, struct {
 		Tables []diffLine `json:"tables"`
 	}{lines})
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/pkg/terminal"
 	"github.com/waybill-data/waybill/services/ingest"
+	"github.com/waybill-data/waybill/services/ingest/internal/draft"
+	"github.com/waybill-data/waybill/services/ingest/internal/infer"
 )
 
 type contractsInferCmd struct {
@@ -58,8 +60,8 @@ func (c *contractsInferCmd) Run(ctx context.Context, std cli.Streams) error {
 	}
 	dir := c.dir(&config)
 	in, err := ingest.Infer(ctx, config, ingest.Inferring{
-		Topic: c.Topic, Bounds: c.bounds(), TypeHeader: c.TypeHeader, OneTable: c.OneTable, Table: c.Table,
-		Read: progress(std, c.Topic),
+		Options: draft.Options{Topic: c.Topic, TypeHeader: c.TypeHeader, OneTable: c.OneTable, Table: c.Table},
+		Bounds:  c.bounds(), Read: progress(std, c.Topic),
 	})
 	if err != nil {
 		return err
@@ -70,7 +72,7 @@ func (c *contractsInferCmd) Run(ctx context.Context, std cli.Streams) error {
 		}
 	}
 	if c.Output == "json" {
-		if err := printJSON(std.Out, newInferenceLine(in)); err != nil {
+		if err := cli.JSON(std.Out, newInferenceLine(in)); err != nil {
 			return err
 		}
 	} else {
@@ -97,7 +99,7 @@ func (c *contractsInferCmd) dir(config *ingest.Config) string {
 }
 
 // write writes all files, or none where one is there already.
-func (c *contractsInferCmd) write(dir string, files []ingest.InferredFile) error {
+func (c *contractsInferCmd) write(dir string, files []draft.File) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -152,7 +154,7 @@ func (c *contractsInferCmd) print(out io.Writer, in *ingest.Inference) {
 }
 
 // formatOf is the format of a type, and where its schema is.
-func formatOf(t *ingest.InferredType) string {
+func formatOf(t *draft.Type) string {
 	switch {
 	case len(t.Schemas) > 0:
 		ids := make([]string, len(t.Schemas))
@@ -169,7 +171,7 @@ func formatOf(t *ingest.InferredType) string {
 }
 
 // fields tabulates the fields of a type.
-func (c *contractsInferCmd) fields(out io.Writer, width int, t *ingest.InferredType) {
+func (c *contractsInferCmd) fields(out io.Writer, width int, t *draft.Type) {
 	if len(t.Fields) == 0 {
 		return
 	}
@@ -198,7 +200,7 @@ func share(n, of int) string {
 }
 
 // valuesOf says of which kinds the values of a field are, and why its column is not what one would expect.
-func valuesOf(f *ingest.InferredField) string {
+func valuesOf(f *infer.Field) string {
 	kinds := slices.SortedFunc(maps.Keys(f.Kinds), func(a, b string) int {
 		if f.Kinds[a] != f.Kinds[b] {
 			return f.Kinds[b] - f.Kinds[a]
@@ -259,14 +261,14 @@ type inferenceLine struct {
 }
 
 type inferredTypeLine struct {
-	Types    []string               `json:"types"`
-	Records  int                    `json:"records"`
-	Format   string                 `json:"format"`
-	Payloads map[string]int         `json:"payloads"`
-	Schemas  []int                  `json:"schema_ids,omitempty"`
-	Subject  string                 `json:"subject,omitempty"`
-	Table    string                 `json:"table"`
-	Fields   []ingest.InferredField `json:"fields"`
+	Types    []string       `json:"types"`
+	Records  int            `json:"records"`
+	Format   string         `json:"format"`
+	Payloads map[string]int `json:"payloads"`
+	Schemas  []int          `json:"schema_ids,omitempty"`
+	Subject  string         `json:"subject,omitempty"`
+	Table    string         `json:"table"`
+	Fields   []infer.Field  `json:"fields"`
 }
 
 func newInferenceLine(in *ingest.Inference) inferenceLine {
@@ -278,7 +280,7 @@ func newInferenceLine(in *ingest.Inference) inferenceLine {
 		t := &in.Types[i]
 		line.Types = append(line.Types, inferredTypeLine{
 			append([]string{}, t.Types...), t.Records, t.Format, t.Payloads, t.Schemas, t.Subject, t.Table,
-			append([]ingest.InferredField{}, t.Fields...),
+			append([]infer.Field{}, t.Fields...),
 		})
 	}
 	if in.Trial != nil {

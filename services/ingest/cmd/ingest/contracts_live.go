@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -100,7 +99,7 @@ func (c *contractsTestCmd) live(ctx context.Context, config ingest.Config, std c
 		return err
 	}
 	if c.Output == "json" {
-		err = printJSON(std.Out, newTrialLine(trial))
+		err = cli.JSON(std.Out, newTrialLine(trial))
 	} else {
 		c.print(std.Out, trial)
 	}
@@ -108,13 +107,6 @@ func (c *contractsTestCmd) live(ctx context.Context, config ingest.Config, std c
 		return cli.ErrFailed
 	}
 	return err
-}
-
-func printJSON(out io.Writer, what any) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(what)
 }
 
 // print tabulates what would become of the records.

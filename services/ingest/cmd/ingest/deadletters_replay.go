@@ -64,7 +64,7 @@ func (c *replayCmd) Run(ctx context.Context, std cli.Streams) error {
 		Retry: func(err error) { fmt.Fprintf(std.Err, "%v; trying again, nothing is repeated\n", err) },
 	})
 	if c.Output == "json" {
-		if wrong := printJSON(std.Out, replayedLine(&result, c.DryRun, err == nil)); wrong != nil {
+		if wrong := cli.JSON(std.Out, replayedLine(&result, c.DryRun, err == nil)); wrong != nil {
 			return wrong
 		}
 	} else {

@@ -113,7 +113,7 @@ func (c *explainCmd) Run(ctx context.Context, std cli.Streams) error {
 		return err
 	}
 	if c.Output == "json" {
-		err = printJSON(std.Out, out)
+		err = cli.JSON(std.Out, out)
 	} else {
 		out.print(std.Out)
 	}

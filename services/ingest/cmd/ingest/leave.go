@@ -65,7 +65,7 @@ func (c *leaveCmd) Run(ctx context.Context, std cli.Streams) error {
 		}
 	}
 	if c.Output == "json" {
-		errs = append(errs, printJSON(std.Out, struct {
+		errs = append(errs, cli.JSON(std.Out, struct {
 			Group string   `json:"group"`
 			Left  []string `json:"left"`
 		}{config.Kafka.Group, left}))

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/service"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 	"github.com/waybill-data/waybill/services/ingest"
@@ -82,5 +83,5 @@ func asJSON(out io.Writer, m proto.Message) error {
 	if err != nil {
 		return err
 	}
-	return printJSON(out, json.RawMessage(compact))
+	return cli.JSON(out, json.RawMessage(compact))
 }

@@ -184,7 +184,7 @@ func (c *replayTopicCmd) ended(out io.Writer, r *ingest.Replayed) {
 
 // json prints the plan, and how far it is.
 func (c *replayTopicCmd) json(out io.Writer, p *ingest.Plan, r *ingest.Replayed) error {
-	return printJSON(out, struct {
+	return cli.JSON(out, struct {
 		Group   string              `json:"group"`
 		Tables  map[string]string   `json:"tables"`
 		Ranges  any                 `json:"ranges"`

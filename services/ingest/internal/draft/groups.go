@@ -1,4 +1,4 @@
-package ingest
+package draft
 
 import (
 	"context"
@@ -53,7 +53,7 @@ type groupKey struct {
 
 // grouping sorts records by type.
 type grouping struct {
-	in       *Inference
+	in       *Draft
 	header   string
 	together bool
 	client   *registry.Client
@@ -64,7 +64,7 @@ type grouping struct {
 	groups   map[groupKey]*group
 }
 
-func newGrouping(in *Inference, o Inferring, client *registry.Client) *grouping {
+func newGrouping(in *Draft, o Options, client *registry.Client) *grouping {
 	return &grouping{
 		in: in, header: o.TypeHeader, together: o.OneTable, client: client, byID: map[uint32]*registry.Schema{},
 		subjects: map[uint32][]string{}, types: map[int]confluent.TypeOf{}, groups: map[groupKey]*group{},
@@ -292,17 +292,4 @@ func containerSchema(file []byte) string {
 			}
 		}
 	}
-}
-
-func (in *Inference) note(format string, args ...any) {
-	if n := fmt.Sprintf(format, args...); !slices.Contains(in.Notes, n) {
-		in.Notes = append(in.Notes, n)
-	}
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -1,9 +1,8 @@
-package ingest
+package draft
 
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"regexp"
@@ -11,15 +10,10 @@ import (
 	"strings"
 )
 
-func zigzag(src []byte) (int64, int) {
-	n, size := binary.Varint(src)
-	return n, max(size, 0)
-}
-
 // draft makes contracts of the groups: those whose schemas are of one subject share one, and so do those that have none
 // and are no objects.
-func (in *Inference) draft(groups []*group, o Inferring) {
-	byName := map[string]*InferredType{}
+func (in *Draft) draft(groups []*group, o Options) {
+	byName := map[string]*Type{}
 	var order []string
 	named := map[string]bool{}
 	for _, g := range groups {
@@ -36,7 +30,7 @@ func (in *Inference) draft(groups []*group, o Inferring) {
 			t.contract.TypeFrom, t.contract.Types = "schema", []string{g.name}
 			key += " " + g.name
 		}
-		if t.tree != nil || t.contract.Framing == "" && t.schema != "" {
+		if t.Tree != nil || t.contract.Framing == "" && t.schema != "" {
 			key = g.typ + " " + g.name + " " + fmt.Sprint(g.typed) // its own
 		}
 		if same := byName[key]; same != nil {
@@ -60,8 +54,8 @@ func (in *Inference) draft(groups []*group, o Inferring) {
 }
 
 // one is the contract of a group.
-func (in *Inference) one(g *group) *InferredType {
-	t := &InferredType{Records: g.records, Payloads: g.kinds, Schemas: g.ids}
+func (in *Draft) one(g *group) *Type {
+	t := &Type{Records: g.records, Payloads: g.kinds, Schemas: g.ids}
 	t.contract.Types = []string{"*"}
 	switch {
 	case g.typed:
@@ -84,7 +78,7 @@ func (in *Inference) one(g *group) *InferredType {
 			t.contract.Message = g.message
 		}
 	case most == isObject && g.tree.HasColumns():
-		t.contract.Format, t.tree = "json", g.tree
+		t.contract.Format, t.Tree = "json", g.tree
 	case most == isContainer && g.container != "":
 		t.contract.Format, t.schema = "avro", g.container
 	default:
@@ -93,7 +87,7 @@ func (in *Inference) one(g *group) *InferredType {
 	t.Format = t.contract.Format
 	if len(g.kinds) > 1 {
 		in.note("%s: payloads are of several kinds, %s; the contract reads the most frequent one",
-			cmp.Or(g.typ, cmp.Or(g.name, "records without a type")), counts(g.kinds))
+			cmp.Or(g.typ, g.name, "records without a type"), counts(g.kinds))
 	}
 	return t
 }
@@ -117,7 +111,7 @@ func rawKind(kinds map[string]int) string {
 
 // subject chooses the subject of a group's schemas: by the naming strategies of serializers, else the first of those
 // that have all ids.
-func (in *Inference) subject(g *group) string {
+func (in *Draft) subject(g *group) string {
 	name := g.name
 	if name == "" {
 		name = avroName(g.schema.Text)
@@ -135,8 +129,8 @@ func (in *Inference) subject(g *group) string {
 }
 
 // choose leaves out what cannot be routed: records without a type header go to one contract.
-func (in *Inference) choose() {
-	var kept []InferredType
+func (in *Draft) choose() {
+	var kept []Type
 	all := false
 	for _, t := range in.Types {
 		every := slices.Equal(t.contract.Types, []string{"*"})
@@ -168,14 +162,14 @@ func (in *Inference) choose() {
 			return strings.Contains(strings.TrimSuffix(name, ".*"), "*") && name != "*"
 		})
 	}
-	in.Types = slices.DeleteFunc(in.Types, func(t InferredType) bool { return len(t.contract.Types) == 0 })
+	in.Types = slices.DeleteFunc(in.Types, func(t Type) bool { return len(t.contract.Types) == 0 })
 }
 
 // manyTypes is from how many types on a list of them becomes a prefix.
 const manyTypes = 8
 
 // shortened are the types of a contract, as a prefix where there are many and no other has it.
-func (in *Inference) shortened(at int) []string {
+func (in *Draft) shortened(at int) []string {
 	types := in.Types[at].Types
 	if len(types) < manyTypes {
 		return types
@@ -205,8 +199,8 @@ var (
 )
 
 // name gives tables and files their names.
-func (in *Inference) name(o Inferring) {
-	table := cmp.Or(o.Table, cmp.Or(strings.Trim(notOfTable.ReplaceAllString(in.Topic, "_"), "_"), "records"))
+func (in *Draft) name(o Options) {
+	table := cmp.Or(o.Table, strings.Trim(notOfTable.ReplaceAllString(in.Topic, "_"), "_"), "records")
 	taken := map[string]bool{}
 	for i := range in.Types {
 		t := &in.Types[i]

@@ -1,4 +1,4 @@
-package ingest
+package draft
 
 import (
 	"fmt"
@@ -6,15 +6,17 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/infer"
 )
 
-// write makes the files: the entries, and the schemas that they name.
-func (in *Inference) write() error {
+// Write makes Files: the entries, and the schemas that they name.
+func (in *Draft) Write() error {
 	base := strings.TrimLeft(in.Topic, ".")
-	in.Files = []InferredFile{{Name: base + ".yaml"}}
+	in.Files = []File{{Name: base + ".yaml"}}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Written by `ingest contracts infer %s` from %s: a contract to start from.\n",
-		in.Topic, plural(in.Sampled.Records, "record"))
+		in.Topic, plural(in.Records, "record"))
 	for _, n := range in.Notes {
 		fmt.Fprintf(&b, "# %s\n", oneLine(n))
 	}
@@ -27,21 +29,21 @@ func (in *Inference) write() error {
 		var columns map[string]string
 		text := []byte(t.schema)
 		switch {
-		case t.tree != nil:
+		case t.Tree != nil:
 			var err error
-			if text, columns, err = t.tree.Schema(); err != nil {
+			if text, columns, err = t.Tree.Schema(); err != nil {
 				return err
 			}
 			t.contract.Schema = file + ".json"
 		case t.contract.Framing != "":
 			// A schema of the registry: the contract reads it there, the file is for people.
 			file += map[string]string{"avro": ".avsc", "json": ".json", "protobuf": ".proto"}[t.Format]
-			in.Files = append(in.Files, InferredFile{file, text})
+			in.Files = append(in.Files, File{file, text})
 		case t.schema != "":
 			t.contract.Schema = file + ".avsc"
 		}
 		if t.contract.Schema != "" {
-			in.Files = append(in.Files, InferredFile{t.contract.Schema, text})
+			in.Files = append(in.Files, File{t.contract.Schema, text})
 		}
 		in.entry(&b, t, file, columns)
 	}
@@ -50,7 +52,7 @@ func (in *Inference) write() error {
 }
 
 // entry writes one entry of the configuration.
-func (in *Inference) entry(b *strings.Builder, t *InferredType, file string, columns map[string]string) {
+func (in *Draft) entry(b *strings.Builder, t *Type, file string, columns map[string]string) {
 	c := &t.contract
 	fmt.Fprintf(b, "- topic: %s\n", yamlText(c.Topic))
 	line := func(key, value string) {
@@ -68,7 +70,7 @@ func (in *Inference) entry(b *strings.Builder, t *InferredType, file string, col
 			file, numbers(t.Schemas))
 	}
 	line("message", c.Message)
-	if t.tree != nil {
+	if t.Tree != nil {
 		b.WriteString("  unknown_fields: keep  # what no record of the sample had goes to the column _extra\n")
 	}
 	if in.TypeHeader != "" && in.TypeHeader != "item_type_name" {
@@ -100,9 +102,9 @@ func (in *Inference) entry(b *strings.Builder, t *InferredType, file string, col
 	}
 }
 
-func (t *InferredType) fields() []InferredField {
-	if t.tree != nil {
-		return t.tree.Fields()
+func (t *Type) fields() []infer.Field {
+	if t.Tree != nil {
+		return t.Tree.Fields()
 	}
 	return t.Fields
 }
@@ -116,7 +118,7 @@ var (
 const mostCandidates = 3
 
 // candidates are fields that every record has and whose names say that they identify the event, or its time.
-func candidates(fields []InferredField) (ids, times []string) {
+func candidates(fields []infer.Field) (ids, times []string) {
 	for _, f := range fields {
 		name := f.Path[strings.LastIndexByte(f.Path, '.')+1:]
 		switch {
