@@ -26,8 +26,18 @@ func (e SchemaErrors) Unwrap() []error {
 	return each
 }
 
-// mostFaults bounds the errors of one schema that are reported one by one.
+// mostFaults bounds the errors of one schema that are reported one by one, and its warnings.
 const mostFaults = 50
+
+// Warned are the warnings about one schema, as Warnings has them.
+type Warned []string
+
+// Warn adds a warning about a place in the schema, unless there are very many.
+func (w *Warned) Warn(place, format string, args ...any) {
+	if len(*w) < mostFaults {
+		*w = append(*w, place+": "+fmt.Sprintf(format, args...))
+	}
+}
 
 // Faults gathers what is wrong with the fields of a schema, so that a compiler goes on behind the first. Of a field
 // the first error counts: what follows may follow from it.

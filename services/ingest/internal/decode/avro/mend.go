@@ -30,7 +30,7 @@ type mender struct {
 	symbols map[string][]string
 	// again are the fields, by record and name, whose record has another of their name before them.
 	again    map[[2]string]bool
-	warnings []string
+	warnings decode.Warned
 	changed  bool
 	// placeholders are how many branches of unions have one.
 	placeholders int
@@ -114,12 +114,8 @@ func (m *mender) parse(texts []string, trees []any) (parsed *avro.Schema, err er
 }
 
 func (m *mender) warn(where, format string, args ...any) {
-	if len(m.warnings) < mostWarnings {
-		m.warnings = append(m.warnings, cmp.Or(where, "the schema")+": "+fmt.Sprintf(format, args...))
-	}
+	m.warnings.Warn(cmp.Or(where, "the schema"), format, args...)
 }
-
-const mostWarnings = 50
 
 // mended warns of what has been changed in the schema.
 func (m *mender) mended(where, format string, args ...any) {

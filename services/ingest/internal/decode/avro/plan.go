@@ -26,15 +26,13 @@ import (
 // Plan is a compiled schema. It is immutable and safe for concurrent use; each lane runs it with a Decoder of its own.
 type Plan struct {
 	*shape.Columns
-	options     decode.Options
-	schema      *Schema     // of the payloads
-	root        *shape.Node // of the columns
-	program     *program
-	fingerprint uint64
+	options decode.Options
+	schema  *Schema     // of the payloads
+	root    *shape.Node // of the columns
+	program *program
 	// framed: the payloads come behind a schema id, so that none is a file.
-	framed   bool
-	files    fileSchemas
-	warnings []string
+	framed bool
+	files  fileSchemas
 }
 
 // Compile compiles a schema that is its own writer's. The error is a *decode.SchemaError where it is about one field,
@@ -47,7 +45,7 @@ func (s *Schema) Compile(o decode.Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Columns: columns, options: o, schema: s, root: t.Root, fingerprint: s.fingerprint, warnings: s.warnings}
+	p := &Plan{Columns: columns, options: o, schema: s, root: t.Root}
 	c := newCompiler(&p.options)
 	c.lenient = s.grown != nil // by another schema: its own payloads come by resolve
 	p.program, err = c.payload(s, s.root, p.root)
@@ -70,7 +68,7 @@ func (p *Plan) Bytes() int { return p.program.bytes() }
 func (p *Plan) Schema() *Schema { return p.schema }
 
 // Warnings are what is wrong with the schema and does not matter, each with the place in it.
-func (p *Plan) Warnings() []string { return p.warnings }
+func (p *Plan) Warnings() []string { return p.schema.warnings }
 
 // NewDecoder returns a decoder with no state but its memory.
 func (p *Plan) NewDecoder() decode.Decoder { return p.decoder() }
@@ -131,10 +129,10 @@ func (d *Decoder) single(payload []byte) (datum []byte, shift int, fault *decode
 	if len(payload) < head {
 		return nil, 0, o.Refuse(0, "single-object encoding (C3 01): the payload ends within the fingerprint")
 	}
-	if theirs := binary.LittleEndian.Uint64(payload[len(singleObject):]); theirs != d.plan.fingerprint {
+	if theirs := binary.LittleEndian.Uint64(payload[len(singleObject):]); theirs != d.plan.schema.fingerprint {
 		return nil, 0, o.Refuse(0, fmt.Sprintf("single-object encoding (C3 01) of the schema with the fingerprint "+
 			"%016x; the contract's schema has %016x: give the contract the schema that the record was written with",
-			theirs, d.plan.fingerprint))
+			theirs, d.plan.schema.fingerprint))
 	}
 	return payload[head:], head, nil
 }

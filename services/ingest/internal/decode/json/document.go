@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // node is one value of a JSON document, with the fields of objects in their order: that of the columns.
@@ -33,11 +35,8 @@ const maxSchemaDepth = 200
 type documentParser struct {
 	*stdjson.Decoder
 	text     []byte
-	warnings []string
+	warnings decode.Warned
 }
-
-// mostWarnings bounds what is said about one schema.
-const mostWarnings = 50
 
 // parseDocument reads a whole JSON document.
 func parseDocument(text []byte) (n *node, warnings []string, err error) {
@@ -95,7 +94,7 @@ func (d *documentParser) node(of string, depth int) (*node, error) {
 				n.items = append(n.items, m.value)
 			case twice:
 				n.members[at].value = m.value
-				d.warn("%s: %q is there twice; the last one is read", parent, m.name)
+				d.warnings.Warn(parent, "%q is there twice; the last one is read", m.name)
 			default:
 				seen[m.name] = len(n.members)
 				n.members = append(n.members, m)
@@ -108,12 +107,6 @@ func (d *documentParser) node(of string, depth int) (*node, error) {
 	// What lies before a value is white space, and the colon or comma.
 	n.raw = bytes.TrimLeft(d.text[start:d.InputOffset()], " \t\r\n:,")
 	return n, nil
-}
-
-func (d *documentParser) warn(format string, args ...any) {
-	if len(d.warnings) < mostWarnings {
-		d.warnings = append(d.warnings, fmt.Sprintf(format, args...))
-	}
 }
 
 // get returns a field of an object, nil if there is none.

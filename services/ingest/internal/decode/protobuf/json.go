@@ -123,7 +123,7 @@ func (m *machine) one(f *member, at int, tag uint64, p, end int) int {
 			return m.failed(at, varintFault(body))
 		}
 		p = body + size
-		if !m.sized(f, at, body, p) {
+		if t := f.message; t != nil && !m.message(t, at, body, p) || t == nil && !m.sized(f, at, body, p) {
 			return -1
 		}
 		return p
@@ -155,12 +155,18 @@ func (m *machine) sized(f *member, at, p, end int) bool {
 // message writes the message src[p:end], whose field starts at src[at:]: members by the names of the schema, in the
 // order in which they came, and none that is absent. A bare one stands for the value of the one field that is there.
 func (m *machine) message(t *text, at, p, end int) bool {
-	j, src, from, mark := &m.json, m.src[:end], len(m.json.met), len(m.json.Text)
-	switch {
-	case t.bare:
+	if t.bare {
 		if done, ok := m.bare(t, p, end); done {
 			return ok
 		}
+	}
+	return m.members(t, at, p, end)
+}
+
+func (m *machine) members(t *text, at, p, end int) bool {
+	j, src, from, mark := &m.json, m.src[:end], len(m.json.met), len(m.json.Text)
+	switch {
+	case t.bare:
 	case t.op == opTimestamp || t.op == opDuration:
 		return m.span(t.op, at, p, end)
 	default:
@@ -218,7 +224,11 @@ func (m *machine) bare(t *text, p, end int) (done, ok bool) {
 		return false, false
 	}
 	tag, from := uint32(src[p]), p+2
-	switch f := &t.fields[max(t.find(uint64(tag>>3)), 0)]; {
+	i := t.find(uint64(tag >> 3))
+	if i < 0 {
+		return false, false
+	}
+	switch f := &t.fields[i]; {
 	case f.tag != tag:
 		return false, false
 	case f.form == formText && src[p+1] < 0x80 && from+int(src[p+1]) == end:
