@@ -80,11 +80,18 @@ func messages(text []byte) bool {
 	}
 }
 
-// Each method of admin.v1 has a line for grpcurl in the pages, at an ingest, and at a writer where that serves it;
-// what a writer does not respond says whom to ask.
-func TestEachMethodHasItsLine(t *testing.T) {
+// What the pages say of calls by hand: the README's examples, and a line for each method of admin.v1.
+func TestByHand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Config{DeliveryPartitions: 1, StockPartitions: 1})
+	t.Run("grpcurl", func(t *testing.T) { readmeCalls(t, w) })
+	t.Run("methods", func(t *testing.T) { eachMethodHasItsLine(t, w) })
+}
+
+// eachMethodHasItsLine compares the methods with the lines for grpcurl in the pages: one at an ingest, and one at a
+// writer where that serves it; what a writer does not respond says whom to ask.
+func eachMethodHasItsLine(t *testing.T, w *world) {
+	t.Helper()
 	var pages strings.Builder
 	for _, page := range []string{"../docs/status.md", "../docs/steering.md"} {
 		text, err := os.ReadFile(page)
@@ -151,11 +158,10 @@ func (w *world) calls(conn *grpc.ClientConn, name string, m protoreflect.MethodD
 	return stream.RecvMsg(dynamicpb.NewMessage(m.Output()))
 }
 
-// The README's grpcurl examples, with grpcurl itself: list services, health, and a lane driven by hand.
-func TestGrpcurl(t *testing.T) {
-	t.Parallel()
+// readmeCalls are the README's grpcurl examples, with grpcurl itself: list services, health, and a lane driven by hand.
+func readmeCalls(t *testing.T, w *world) {
+	t.Helper()
 	grpcurl := builtGrpcurl(t)
-	w := newWorld(t, stack.Config{})
 	run := func(name string, args ...string) string {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(w.ctx, 5*time.Minute)

@@ -226,7 +226,7 @@ func TestCauseOfABarrier(t *testing.T) {
 			w.fault(stack.Kafka, map[string]any{
 				"key": "OffsetCommit", "error": "COORDINATOR_LOAD_IN_PROGRESS", "group": stack.Group, "count": -1,
 			})
-			w.produce(stack.DeliveryTopic, 4000, events.Config{})
+			w.produce(stack.DeliveryTopic, 1000, events.Config{})
 		},
 	})
 	w.verified()

@@ -12,13 +12,13 @@ import (
 // What docs/design.md says of each death, with real processes: a test an entry. Each one loads the pipeline,
 // breaks it in the middle of the load, and compares every offset at the end.
 
-const load = 6000
+const load = 4000
 
 // loaded starts a stack and makes sure that the disturbance that follows meets rows in flight.
 func loaded(t *testing.T, config stack.Config) *world {
 	w := newWorld(t, config)
 	// Appends take a moment, so that there is always a window in flight.
-	w.fault("bigquery", map[string]any{"kind": "latency", "method": "append", "delay": "20ms", "jitter": "20ms"})
+	w.fault("bigquery", map[string]any{"kind": "latency", "method": "append", "delay": "40ms", "jitter": "40ms"})
 	w.produce(stack.DeliveryTopic, load, events.Config{})
 	w.produce(stack.StockTopic, load, events.Config{})
 	w.committed(stack.DeliveryTopic, load/10)

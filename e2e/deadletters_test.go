@@ -204,9 +204,9 @@ func TestDeadLetters(t *testing.T) {
 func TestReplaysInterrupted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Config{})
-	sum := w.produce(stack.DeliveryTopic, 6000, events.Config{Size: 4000, TruncatedEvery: -1, UnknownTypeEvery: 1})
+	sum := w.produce(stack.DeliveryTopic, 3000, events.Config{Size: 4000, TruncatedEvery: -1, UnknownTypeEvery: 1})
 	w.settled()
-	if sum.UnknownTypes != 6000 {
+	if sum.UnknownTypes != 3000 {
 		t.Fatalf("produced %+v", sum)
 	}
 	w.corrected()
@@ -233,10 +233,10 @@ func TestReplaysInterrupted(t *testing.T) {
 		}
 	}
 	left := pending()
-	if left == 0 || left == 6000 {
-		t.Fatalf("%d of 6000 are pending after the kills", left)
+	if left == 0 || left == 3000 {
+		t.Fatalf("%d of 3000 are pending after the kills", left)
 	}
-	t.Logf("%d of 6000 are pending after the kills", left)
+	t.Logf("%d of 3000 are pending after the kills", left)
 
 	w.fault("kafka", map[string]any{"key": "EndTxn", "error": "CONCURRENT_TRANSACTIONS", "count": 12})
 	var all sync.WaitGroup
@@ -265,8 +265,8 @@ func TestReplaysInterrupted(t *testing.T) {
 	if finished == 0 {
 		t.Error("no replay has finished")
 	}
-	w.says(w.letters(0, "replay", "--all"), `^replayed 0 records; 6,000 already replayed, 0 skipped$`)
-	w.verifiedReplays(6000)
+	w.says(w.letters(0, "replay", "--all"), `^replayed 0 records; 3,000 already replayed, 0 skipped$`)
+	w.verifiedReplays(3000)
 }
 
 // end is the sum of the ends of a topic's partitions.

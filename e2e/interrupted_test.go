@@ -44,9 +44,7 @@ func (w *world) interrupted(topic verify.Topic, good int, bad []string, value fu
 	w.restart(w.Ingests[0])
 	w.settled()
 
-	report, err := verify.Run(w.ctx, verify.Config{
-		Seeds: w.Seeds(), Admin: "http://" + w.Endpoints.Admin, Sample: -1, Topics: []verify.Topic{topic},
-	})
+	report, err := w.Verify(w.ctx, verify.Config{Sample: -1, Topics: []verify.Topic{topic}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -4,13 +4,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/waybill-data/waybill/e2e/stack"
 )
 
 // bin holds the binaries under test, built once.
@@ -44,14 +44,8 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	args := append([]string{"build"}, buildFlags...)
-	args = append(args, "-o", dir+string(filepath.Separator),
-		"github.com/waybill-data/waybill/services/ingest/cmd/ingest",
-		"github.com/waybill-data/waybill/services/writer/cmd/writer",
-		"github.com/waybill-data/waybill/sandbox/cmd/sandbox")
-	build := exec.Command("go", args...)
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the services: %v\n%s", err, out)
+	if err := stack.Build(dir, raced); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	code := m.Run()

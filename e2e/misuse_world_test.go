@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"os"
@@ -194,7 +193,4 @@ func (m *misuse) exactly(rows map[string]map[int64]int, topic string, partition 
 }
 
 // logHas says whether a service has logged a text.
-func (w *world) logHas(s *stack.Service, text string) bool {
-	b, err := os.ReadFile(s.Log)
-	return err == nil && bytes.Contains(b, []byte(text))
-}
+func (w *world) logHas(s *stack.Service, text string) bool { return s.Logged(0, text) == nil }

@@ -11,7 +11,7 @@ import (
 
 // Every command of the programs that a page shows is one that they have, with flags that it has.
 func TestCommandsOfPages(t *testing.T) {
-	if len(buildFlags) > 0 {
+	if raced {
 		t.Skip("a hundred programs that start with the race detector take most of a minute: make test-memory runs this")
 	}
 	pages, err := filepath.Glob("../docs/*.md")

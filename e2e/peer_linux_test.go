@@ -96,7 +96,7 @@ func movePeer(ctx context.Context) error {
 
 // peerRows are so many that they do not come at once: with the race detector the services are a tenth as fast.
 func peerRows() int64 {
-	if len(buildFlags) > 0 {
+	if raced {
 		return 60_000
 	}
 	return 400_000

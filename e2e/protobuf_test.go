@@ -142,7 +142,7 @@ func TestProtobuf(t *testing.T) {
 		"\x08\x01\x0a\x00":   "sale.id 2",
 		"\x08\x01\x2a\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01": "sale.lines[0].count 4",
 	}
-	const good = 20_000
+	const good = 10_000
 	sample := ""
 	places := w.interrupted(verify.Topic{
 		Name: sales, Tables: []string{"waybill.sales"}, Schema: `"null"`, Payload: "sale",

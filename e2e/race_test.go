@@ -2,5 +2,5 @@
 
 package e2e
 
-// buildFlags builds the services with the race detector when the tests have it.
-var buildFlags = []string{"-race"}
+// raced says whether these tests, and so the services that they start, have the race detector.
+const raced = true

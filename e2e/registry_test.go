@@ -20,16 +20,7 @@ import (
 	"github.com/waybill-data/waybill/sandbox/produce"
 )
 
-const parcels = `  - topic: parcels
-    format: avro
-    framing: confluent
-    subject: parcels-value
-    evolution: additive
-    table: parcels
-    types: [contracts.parcel.*]
-    event_id: parcel_id
-    event_time: {field: scanned_at}
-`
+const parcels = stack.Parcels
 
 // The schema of a topic grows twice under load, old and new producers side by side, while a process of either kind is
 // killed and the registry is away for a while: every record is in the table once, with what its own schema has, and

@@ -73,7 +73,7 @@ func TestPausedTopic(t *testing.T) {
 	w := peered(t)
 	first, second := w.Ingests[0], w.Ingests[1]
 	topic := stack.DeliveryTopic
-	w.produce(topic, 4000, events.Config{})
+	w.produce(topic, 2000, events.Config{})
 	w.produce(stack.StockTopic, 200, events.Config{})
 
 	pause := []string{

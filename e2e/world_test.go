@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -28,21 +27,6 @@ type world struct {
 	// sent is how many events were produced to each topic.
 	sent map[string]int64
 }
-
-// small batches and windows, so that a kill meets several batches in flight.
-const small = `
-batch:
-  bytes: 64KiB
-  rows: 200
-window:
-  batches: 8
-`
-
-// quick makes the group notice a dead member soon.
-const quick = `  session_timeout: 6s
-  rebalance_timeout: 10s
-  drain_timeout: 5s
-`
 
 // patient lets services stop in order on a machine that is busy with something else.
 const patient = `  session_timeout: 60s
@@ -105,9 +89,9 @@ func prepared(t *testing.T, config stack.Config) *world {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	t.Cleanup(cancel)
 	config.Dir, config.Bin = t.TempDir(), bin
-	config.IngestYAML = small + config.IngestYAML
+	config.IngestYAML = stack.Small + config.IngestYAML
 	if !strings.Contains(config.KafkaYAML, "session_timeout") {
-		config.KafkaYAML = quick + config.KafkaYAML
+		config.KafkaYAML = stack.Quick + config.KafkaYAML
 	}
 	s, err := stack.New(config)
 	if err != nil {
@@ -146,16 +130,8 @@ func (w *world) settled() {
 	w.t.Helper()
 	w.until("everything is committed", func() error {
 		for topic := range w.sent {
-			produced, err := w.log.Produced(w.ctx, topic)
-			if err != nil {
+			if err := w.log.Settled(w.ctx, topic); err != nil {
 				return err
-			}
-			committed, err := w.log.Committed(w.ctx, topic)
-			if err != nil {
-				return err
-			}
-			if committed != produced {
-				return fmt.Errorf("%s: %d of %d committed", topic, committed, produced)
 			}
 		}
 		return nil
@@ -177,9 +153,7 @@ func (w *world) committed(topic string, n int64) {
 // until waits for something that must come.
 func (w *world) until(what string, f func() error) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, 10*time.Minute)
-	defer cancel()
-	if err := stack.Poll(ctx, 50*time.Millisecond, what, f); err != nil {
+	if err := stack.Within(w.ctx, 10*time.Minute, 50*time.Millisecond, what, f); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -194,23 +168,19 @@ func (w *world) verified() verify.Report {
 			topics = append(topics, topic)
 		}
 	}
-	report, err := verify.Run(w.ctx, verify.Config{
-		Seeds: w.Seeds(), Admin: "http://" + w.Endpoints.Admin, Topics: topics,
-	})
+	report, err := w.Verify(w.ctx, verify.Config{Topics: topics})
 	if err != nil {
 		w.t.Fatalf("verify: %v", err)
 	}
-	var text bytes.Buffer
-	_ = report.Print(&text)
 	if !report.OK() {
-		w.t.Fatalf("not exactly once:\n%s", &text)
+		w.t.Fatalf("not exactly once:\n%s", stack.Text(report))
 	}
 	var sent int64
 	for _, n := range w.sent {
 		sent += n
 	}
 	if report.Events != sent || report.Rows+report.DeadLetters != sent {
-		w.t.Fatalf("produced %d events:\n%s", sent, &text)
+		w.t.Fatalf("produced %d events:\n%s", sent, stack.Text(report))
 	}
 	w.t.Log(report.Line())
 	return report

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/api/option"
 
 	"github.com/waybill-data/waybill/sandbox"
+	"github.com/waybill-data/waybill/sandbox/bigquery/fault"
 	"github.com/waybill-data/waybill/sandbox/bigquery/row"
 	"github.com/waybill-data/waybill/sandbox/kafka"
 )
@@ -23,7 +24,9 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	s, err := sandbox.Start(ctx, sandbox.Config{Dir: dir, Topics: []kafka.Topic{{Name: "orders", Partitions: 4}}})
+	s, err := sandbox.Start(ctx, sandbox.Config{
+		Dir: dir, Topics: []kafka.Topic{{Name: "orders", Partitions: 4}},
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -54,9 +57,13 @@ func Example() {
 	if status, err := job.Wait(ctx); err != nil || status.Err() != nil {
 		log.Fatal(err, status)
 	}
-	err = s.BigQuery.Query(ctx, "SELECT city, COUNT(*) AS n FROM orders GROUP BY city ORDER BY n DESC",
-		func([]*row.Column) error { return nil },
-		func(r row.Record) error { fmt.Println(r[0], r[1]); return nil })
+	_, err = s.BigQuery.Faults().Add(fault.Fault{Kind: fault.LostReply, Probability: 0.01}) // a bad day
+	if err != nil {
+		log.Fatal(err)
+	}
+	columns := func([]*row.Column) error { return nil }
+	each := func(r row.Record) error { fmt.Println(r...); return nil }
+	err = s.BigQuery.Query(ctx, "SELECT city, COUNT(*) AS n FROM orders GROUP BY 1 ORDER BY n DESC", columns, each)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -65,7 +65,6 @@ type Sandbox struct {
 	Kafka    *kafka.Cluster
 	BigQuery *bigquery.Emulator
 
-	dir       string
 	endpoints Endpoints
 	stops     []func() error // run in reverse
 	close     func() error
@@ -88,7 +87,7 @@ func Start(ctx context.Context, config Config) (*Sandbox, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Sandbox{dir: config.Dir}
+	s := &Sandbox{}
 	s.close = sync.OnceValue(s.stop)
 	if err := s.start(ctx, config); err != nil {
 		return nil, errors.Join(fmt.Errorf("start sandbox: %w", err), s.Close())

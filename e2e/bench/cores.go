@@ -259,7 +259,7 @@ func (c *Cores) measure(ctx context.Context, w *world, t *turns, base, rows int6
 
 // moment reads everything. Rows are those that the sandbox has taken, so that the services are asked nothing.
 func (t *turns) moment(ctx context.Context, w *world) (m moment, err error) {
-	stats, err := w.stats(ctx)
+	stats, err := w.stack.Stats(ctx)
 	if err != nil {
 		return m, err
 	}

@@ -104,8 +104,7 @@ func (r *CoresReport) Write(path string) error { return write(path, r) }
 
 // Print shows the report.
 func (r *CoresReport) Print(out io.Writer) error {
-	fmt.Fprintf(out, "%s/%s, %d processors, %s; medians of %d run(s)\n\n",
-		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Runs)
+	fmt.Fprintf(out, "%v; medians of %d run(s)\n\n", r.Machine, r.Runs)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\t\t\tturn\tsandbox's\t\t\t\tCPU-s/M\t\t\t\trows an\t\t")
 	fmt.Fprintln(t, "\tlanes\tcores\tms\tms\trows/s\t± %\tratio\trows\tingest\twriter\tbusy\tappend\tothers\t")

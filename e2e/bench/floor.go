@@ -6,13 +6,12 @@ import (
 	"encoding/gob"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
+	"github.com/waybill-data/waybill/e2e/stack"
 	"github.com/waybill-data/waybill/sandbox/events"
 )
 
@@ -132,24 +131,9 @@ func (b *Bench) floor(ctx context.Context, w *world, rows int64) (f Floor, err e
 
 // floorTable makes a table for the floor of the client. The emulator looks at none of its rows.
 func (w *world) floorTable(ctx context.Context) (string, error) {
-	const table = `{"tableReference":{"projectId":"sandbox","datasetId":"waybill","tableId":"floor"},
-		"schema":{"fields":[{"name":"a","type":"STRING"}]}}`
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
-		"http://"+w.stack.Endpoints.BigQueryREST+"/bigquery/v2/projects/sandbox/datasets/waybill/tables",
-		strings.NewReader(table))
-	if err != nil {
-		return "", err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", fmt.Errorf("make a table: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("make a table: %s", response.Status)
-	}
-	return "projects/sandbox/datasets/waybill/tables/floor", nil
+	const table = "floor"
+	err := w.stack.CreateTable(ctx, table, []column{{"a", "STRING"}})
+	return "projects/" + stack.Project + "/datasets/" + stack.Dataset + "/tables/" + table, err
 }
 
 // runFloor runs one program, and returns processor nanoseconds a row by sub-benchmark.

@@ -65,7 +65,7 @@ func (i *Idle) once(ctx context.Context, b *Bench, lanes int) (r IdleResult, err
 		return r, err
 	}
 	b.say("  all are open; they rest for %v", i.Settles)
-	if err := sleep(ctx, i.Settles); err != nil {
+	if err := stack.Pause(ctx, i.Settles); err != nil {
 		return r, err
 	}
 	began := time.Now()
@@ -73,7 +73,7 @@ func (i *Idle) once(ctx context.Context, b *Bench, lanes int) (r IdleResult, err
 	if err != nil {
 		return r, err
 	}
-	if err := sleep(ctx, i.Lasts); err != nil {
+	if err := stack.Pause(ctx, i.Lasts); err != nil {
 		return r, err
 	}
 	took := time.Since(began)
@@ -111,7 +111,7 @@ func awaitIdle(ctx context.Context, w *world, lanes int) error {
 			return fmt.Errorf("%.0f of %d lanes are open; the end of ingest's log:\n%s",
 				open, lanes, stack.Tail(w.stack.Ingests[0].Log, 5))
 		}
-		if err := sleep(ctx, time.Second); err != nil {
+		if err := stack.Pause(ctx, time.Second); err != nil {
 			return err
 		}
 	}

@@ -57,8 +57,7 @@ func (r *IdleReport) Write(path string) error { return write(path, r) }
 
 // Print shows the report.
 func (r *IdleReport) Print(out io.Writer) error {
-	fmt.Fprintf(out, "%s/%s, %d processors, %s; %g s; MB are 10^6 bytes\n\n",
-		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Seconds)
+	fmt.Fprintf(out, "%v; %g s; MB are 10^6 bytes\n\n", r.Machine, r.Seconds)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "lanes\tservice\tgoroutines\ta lane\tMB\theap\tstacks\tcores\t\t")
 	for i := range r.Results {

@@ -38,24 +38,14 @@ func median(runs []Result) Result {
 	of("peak_rss_writer", func(r *Result) *float64 { return &r.PeakRSS.Writer })
 	of("alloc_ingest", func(r *Result) *float64 { return &r.Allocated.Ingest })
 	of("alloc_writer", func(r *Result) *float64 { return &r.Allocated.Writer })
-	settle := func(of func(*Settle) *float64) func(*Result) *float64 {
-		return func(r *Result) *float64 {
-			if r.Settle == nil {
-				return nil
-			}
-			return of(r.Settle)
-		}
+	settle := func(figure func(*Settle) *float64) func(*Result) *float64 {
+		return part(func(r *Result) *Settle { return r.Settle }, figure)
 	}
 	of("settle_p50", settle(func(s *Settle) *float64 { return &s.P50 }))
 	of("settle_p99", settle(func(s *Settle) *float64 { return &s.P99 }))
 	of("settle_max", settle(func(s *Settle) *float64 { return &s.Max }))
-	floor := func(of func(*Floor) *float64) func(*Result) *float64 {
-		return func(r *Result) *float64 {
-			if r.Floor == nil {
-				return nil
-			}
-			return of(r.Floor)
-		}
+	floor := func(figure func(*Floor) *float64) func(*Result) *float64 {
+		return part(func(r *Result) *Floor { return r.Floor }, figure)
 	}
 	of("", floor(func(f *Floor) *float64 { return &f.Kafka }))
 	of("", floor(func(f *Floor) *float64 { return &f.Decode }))
@@ -80,6 +70,17 @@ func median(runs []Result) Result {
 		}
 	}
 	return m
+}
+
+// part is a figure of a part that some results lack.
+func part[P any](of func(*Result) *P, figure func(*P) *float64) func(*Result) *float64 {
+	return func(r *Result) *float64 {
+		p := of(r)
+		if p == nil {
+			return nil
+		}
+		return figure(p)
+	}
 }
 
 // clone shares no figure with r.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/stack"
@@ -41,29 +39,13 @@ type MemoryCase struct {
 
 // MemoryCases are those of the given names, all of them for none.
 func MemoryCases(names []string) ([]MemoryCase, error) {
-	all := []MemoryCase{
+	return pick("case", names, []MemoryCase{
 		{Name: "stock-8", Workload: "avro-stock", Lanes: 8, Rows: 5_000_000},
 		{Name: "stock-8-stall", Workload: "avro-stock", Lanes: 8, Rows: 5_000_000, Stalled: true},
 		{Name: "stock-500", Workload: "avro-stock", Lanes: 500, Rows: 4_000_000},
 		{Name: "stock-500-stall", Workload: "avro-stock", Lanes: 500, Rows: 4_000_000, Stalled: true},
 		{Name: "v6-8-stall", Workload: "avro-v6", Lanes: 8, Rows: 150_000, Stalled: true},
-	}
-	if len(names) == 0 {
-		return all, nil
-	}
-	var found []MemoryCase
-	for _, name := range names {
-		i := slices.IndexFunc(all, func(c MemoryCase) bool { return c.Name == name })
-		if i < 0 {
-			var known []string
-			for _, c := range all {
-				known = append(known, c.Name)
-			}
-			return nil, fmt.Errorf("there is no case %q: choose %s", name, strings.Join(known, ", "))
-		}
-		found = append(found, all[i])
-	}
-	return found, nil
+	}, func(c MemoryCase) string { return c.Name })
 }
 
 // Run measures the cases, one after the other.
@@ -181,14 +163,14 @@ func (w *world) stall(ctx context.Context, rows int64, lasts time.Duration) (*St
 	if err := w.slow(ctx, lasts, lasts); err != nil {
 		return nil, err
 	}
-	if err := sleep(ctx, min(lasts/2, 5*time.Second)); err != nil {
+	if err := stack.Pause(ctx, min(lasts/2, 5*time.Second)); err != nil {
 		return nil, err
 	}
 	first, err := w.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := sleep(ctx, lasts-min(lasts/2, 5*time.Second)-lasts/10); err != nil {
+	if err := stack.Pause(ctx, lasts-min(lasts/2, 5*time.Second)-lasts/10); err != nil {
 		return nil, err
 	}
 	last, err := w.read(ctx)
@@ -210,13 +192,4 @@ func (w *world) stall(ctx context.Context, rows int64, lasts time.Duration) (*St
 			s.Waiting, rows)
 	}
 	return s, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -76,8 +76,7 @@ func (r *MemoryReport) Write(path string) error { return write(path, r) }
 
 // Print shows the report.
 func (r *MemoryReport) Print(out io.Writer) error {
-	fmt.Fprintf(out, "%s/%s, %d processors, %s; the largest of %d run(s); MB are 10^6 bytes\n\n",
-		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Runs)
+	fmt.Fprintf(out, "%v; the largest of %d run(s); MB are 10^6 bytes\n\n", r.Machine, r.Runs)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tlanes\tstall s\trows\tsettled\tingest peak MB\twriter peak MB\tlimit MB\t\theld in the "+
 		"stall MB\t")

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -57,32 +55,7 @@ func (w *world) createPeerTable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]any{
-		"tableReference": map[string]string{
-			"projectId": stack.Project, "datasetId": stack.Dataset,
-			"tableId": peerTable,
-		},
-		"schema": map[string]any{"fields": columns},
-	})
-	if err != nil {
-		return err
-	}
-	url := fmt.Sprintf("http://%s/bigquery/v2/projects/%s/datasets/%s/tables",
-		w.stack.Endpoints.BigQueryREST, stack.Project, stack.Dataset)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(string(body)))
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("create table %s: %w", peerTable, err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 1000))
-		return fmt.Errorf("create table %s: %s: %s", peerTable, response.Status, strings.TrimSpace(string(text)))
-	}
-	return nil
+	return w.stack.CreateTable(ctx, peerTable, columns)
 }
 
 // lookRows are so many that a program sends several requests.

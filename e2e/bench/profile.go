@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 
 	"github.com/google/pprof/profile"
@@ -31,7 +29,7 @@ func (b *Bench) profile(ctx context.Context, w *world) (wait func() error) {
 	all := make(chan sampled, len(services))
 	for _, s := range services {
 		go func() {
-			body, err := get(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.Admin, profiled))
+			body, err := stack.Fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.Admin, profiled))
 			if err != nil {
 				all <- sampled{err: err}
 				return
@@ -81,30 +79,9 @@ func (b *Bench) writeProfile() (err error) {
 
 // download writes what an address responds to a file.
 func download(ctx context.Context, url, path string) error {
-	body, err := get(ctx, url)
+	body, err := stack.Fetch(ctx, url)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(path, body, 0o644)
-}
-
-// get is what an address responds.
-func get(ctx context.Context, url string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, err
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s: %.200s", url, response.Status, body)
-	}
-	return body, nil
 }

@@ -22,6 +22,10 @@ type Machine struct {
 	Go   string `json:"go"`
 }
 
+func (m Machine) String() string {
+	return fmt.Sprintf("%s/%s, %d processors, %s", m.OS, m.Arch, m.CPUs, m.Go)
+}
+
 // Result is what moving one workload in one way takes. A figure that was not measured is null.
 type Result struct {
 	Name      string  `json:"name"`

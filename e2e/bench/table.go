@@ -8,8 +8,7 @@ import (
 
 // Print shows the report: what each variant took, then what its floor is made of, then the loads that were asked for.
 func (r Report) Print(out io.Writer) error {
-	fmt.Fprintf(out, "%s/%s, %d processors, %s; medians of %d run(s)\n\n",
-		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Runs)
+	fmt.Fprintf(out, "%v; medians of %d run(s)\n\n", r.Machine, r.Runs)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tlanes\tcodec\tTLS\tBQ ms\trows/s\tMB/s\tCPU-s/M rows\tingest\twriter\tfloor\tratio\tMB/CPU-s\t")
 	for i := range r.Workloads {

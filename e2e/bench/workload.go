@@ -55,19 +55,23 @@ func scanContract(format, topic, schema string) string {
 
 // find is the workloads of the given names; all of them for none.
 func find(names []string) ([]Workload, error) {
-	all := Workloads()
+	return pick("workload", names, Workloads(), func(w Workload) string { return w.Name })
+}
+
+// pick is those of the given names; all of them for none.
+func pick[T any](what string, names []string, all []T, name func(T) string) ([]T, error) {
 	if len(names) == 0 {
 		return all, nil
 	}
-	var found []Workload
-	for _, name := range names {
-		i := slices.IndexFunc(all, func(w Workload) bool { return w.Name == name })
+	var found []T
+	for _, wanted := range names {
+		i := slices.IndexFunc(all, func(t T) bool { return name(t) == wanted })
 		if i < 0 {
 			var known []string
-			for _, w := range all {
-				known = append(known, w.Name)
+			for _, t := range all {
+				known = append(known, name(t))
 			}
-			return nil, fmt.Errorf("there is no workload %q: choose %s", name, strings.Join(known, ", "))
+			return nil, fmt.Errorf("there is no %s %q: choose %s", what, wanted, strings.Join(known, ", "))
 		}
 		found = append(found, all[i])
 	}

@@ -2,10 +2,8 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -101,31 +99,10 @@ func (w *world) slow(ctx context.Context, delay, lasts time.Duration) error {
 	return nil
 }
 
-// taken is how many rows the emulator has taken.
+// taken is how many rows the emulator has taken. Asking costs the services nothing.
 func (w *world) taken(ctx context.Context) (int64, error) {
-	s, err := w.stats(ctx)
+	s, err := w.stack.Stats(ctx)
 	return s.Rows, err
-}
-
-// stats is what the emulator has taken. Asking costs the services nothing.
-type stats struct {
-	Rows    int64 `json:"rows"`
-	Appends int64 `json:"appends"`
-}
-
-func (w *world) stats(ctx context.Context) (s stats, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.stack.Endpoints.Admin+"/bigquery/stats",
-		http.NoBody)
-	if err != nil {
-		return s, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return s, err
-	}
-	defer response.Body.Close()
-	err = json.NewDecoder(response.Body).Decode(&s)
-	return s, err
 }
 
 // produce puts the next events into the topic, a second so many (0: flat out), and says how many bytes their values

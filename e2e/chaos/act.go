@@ -101,7 +101,7 @@ func (r *run) die(ctx context.Context, d Disturbance, s *stack.Service, crash bo
 		return nil
 	}
 	defer r.free(s)
-	lanes, finalized := r.watch.of(s), r.watch.total("streams_finalized")
+	lanes, before := r.watch.of(s), r.watch.total(finalized)
 	began, pid := time.Now(), s.Pid()
 	measure := func() {
 		measured.Go(func() {
@@ -111,7 +111,7 @@ func (r *run) die(ctx context.Context, d Disturbance, s *stack.Service, crash bo
 			}
 			if d.Calm && !crash {
 				pause(ctx, time.Second) // for counters that are on their way
-				r.results.wasted(r.watch.total("streams_finalized") - finalized)
+				r.results.wasted(r.watch.total(finalized) - before)
 			}
 		})
 	}
@@ -309,10 +309,5 @@ func (r *run) quiet(ctx context.Context) error {
 
 // pause waits, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	_ = stack.Pause(ctx, d) // who waits looks at ctx when it has done its part
 }

@@ -109,7 +109,7 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 	r := &run{config: config.Defaults(), relays: map[string]*relay{}, taken: map[*stack.Service]bool{}}
 	defer func() {
 		for _, relay := range r.relays {
-			relay.close()
+			relay.Close()
 		}
 		for _, late := range r.late {
 			late.Close()
@@ -178,7 +178,7 @@ func (r *run) layOut() error {
 				}
 				r.relays[addr] = one
 			}
-			return r.relays[addr].addr()
+			return r.relays[addr].Addr()
 		},
 	}
 	for _, t := range topics[2:] {
@@ -211,17 +211,7 @@ func (r *run) up(ctx context.Context) error {
 	if err := r.register(ctx, scanSchema, scanID); err != nil {
 		return err
 	}
-	for _, s := range r.always() {
-		if err := s.Start(); err != nil {
-			return err
-		}
-	}
-	for _, s := range r.always() {
-		if err := s.Await(ctx, s.Ready); err != nil {
-			return err
-		}
-	}
-	return nil
+	return stack.Up(ctx, r.always()...)
 }
 
 // always are the services that are there from beginning to end.
@@ -331,7 +321,7 @@ func (r *run) stuck() string {
 // progress says every two seconds how it goes.
 func (r *run) progress(ctx context.Context) {
 	pause(ctx, time.Second)
-	every(ctx, 2*time.Second, func() {
+	stack.Every(ctx, 2*time.Second, func() {
 		var made int64
 		for _, l := range r.loads {
 			made += l.made().Events
@@ -342,7 +332,7 @@ func (r *run) progress(ctx context.Context) {
 		}
 		r.line("  produced %d  lag %d  lanes open %d of %d  kills %d  streams created %d finalized %d",
 			made, lag, r.watch.open(),
-			partitions(), r.results.deaths(), r.watch.total("streams_created"), r.watch.total("streams_finalized"))
+			partitions(), r.results.deaths(), r.watch.total(created), r.watch.total(finalized))
 	})
 }
 

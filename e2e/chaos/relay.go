@@ -2,25 +2,19 @@ package chaos
 
 import (
 	"context"
-	"errors"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// relay is a TCP proxy that can make its connections half-open: both ends think that they are connected, and nothing
-// passes any more.
+// relay can make its connections half-open: both ends think that they are connected, and nothing passes any more.
 type relay struct {
-	listener net.Listener
-	to       string
-	wait     sync.WaitGroup
+	*stack.Relay
 
-	mu     sync.Mutex
-	pairs  map[*pair]struct{}
-	held   bool
-	closed bool
+	mu    sync.Mutex
+	pairs map[*pair]struct{}
+	held  bool
 }
 
 // pair is one connection through the relay. What arrives while it is dead vanishes, so it can never be revived, only
@@ -32,54 +26,38 @@ type pair struct {
 
 // newRelay listens at an address, for what goes to another one.
 func newRelay(at, to string) (*relay, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", at)
-	if err != nil {
-		return nil, err
-	}
-	r := &relay{listener: l, to: to, pairs: map[*pair]struct{}{}}
-	r.wait.Go(r.accept)
-	return r, nil
+	r := &relay{pairs: map[*pair]struct{}{}}
+	var err error
+	r.Relay, err = stack.NewRelay(at, to, r.carry)
+	return r, err
 }
 
-func (r *relay) addr() string { return r.listener.Addr().String() }
-
-func (r *relay) accept() {
-	for {
-		in, err := r.listener.Accept()
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			continue
-		}
-		r.wait.Go(func() { r.carry(in) })
-	}
-}
-
-func (r *relay) carry(in net.Conn) {
-	defer in.Close()
-	out, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(context.Background(), "tcp", r.to)
-	if err != nil {
-		return
-	}
-	defer out.Close()
+func (r *relay) carry(_ context.Context, in, out net.Conn) {
 	p := &pair{in, out, make(chan struct{})}
-	r.mu.Lock()
-	if r.held || r.closed {
-		r.mu.Unlock()
+	if !r.enter(p) {
 		return
 	}
-	r.pairs[p] = struct{}{}
-	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		delete(r.pairs, p)
-		r.mu.Unlock()
-	}()
+	defer r.leave(p)
 	var both sync.WaitGroup
 	both.Go(func() { p.copy(out, in) })
 	both.Go(func() { p.copy(in, out) })
 	both.Wait()
+}
+
+// enter says whether the connection may be; leave forgets it.
+func (r *relay) enter(p *pair) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.held {
+		r.pairs[p] = struct{}{}
+	}
+	return !r.held
+}
+
+func (r *relay) leave(p *pair) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.pairs, p)
 }
 
 // copy passes bytes on until an end closes. A dead pair goes on reading, so that neither end notices by a full buffer,
@@ -100,8 +78,7 @@ func (p *pair) copy(to, from net.Conn) {
 			_, err = to.Write(buffer[:n])
 		}
 		if err != nil {
-			p.in.Close()
-			p.out.Close()
+			p.close()
 			return
 		}
 	}
@@ -122,8 +99,7 @@ func (r *relay) swallow() (end func()) {
 	}
 	return func() {
 		for _, p := range dead {
-			p.in.Close()
-			p.out.Close()
+			p.close()
 		}
 	}
 }
@@ -133,7 +109,9 @@ func (r *relay) hold() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held = true
-	r.cut()
+	for p := range r.pairs {
+		p.close()
+	}
 }
 
 func (r *relay) release() {
@@ -142,26 +120,14 @@ func (r *relay) release() {
 	r.held = false
 }
 
-func (r *relay) cut() {
-	for p := range r.pairs {
-		p.in.Close()
-		p.out.Close()
-	}
-}
-
-// close ends everything and waits for it.
-func (r *relay) close() {
-	r.mu.Lock()
-	r.closed = true
-	r.listener.Close()
-	r.cut()
-	r.mu.Unlock()
-	r.wait.Wait()
+func (p *pair) close() {
+	p.in.Close()
+	p.out.Close()
 }
 
 // layOutRelays puts a relay in front of each writer, and between it and BigQuery one that can be late.
 func (r *run) layOutRelays() error {
-	bigquery := r.relays[r.stack.Endpoints.BigQueryGRPC].addr()
+	bigquery := r.relays[r.stack.Endpoints.BigQueryGRPC].Addr()
 	for i, w := range r.stack.Writers {
 		one, err := newRelay(r.names.at(i), w.GRPC)
 		if err != nil {

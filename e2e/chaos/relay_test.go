@@ -38,7 +38,7 @@ func echo(t *testing.T) string {
 }
 
 func dial(t *testing.T, r *relay) net.Conn {
-	c, err := net.Dial("tcp", r.addr())
+	c, err := net.Dial("tcp", r.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func healthy(t *testing.T) (*relay, net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(r.close)
+	t.Cleanup(r.Close)
 	c := dial(t, r)
 	if err := echoes(t, c, time.Minute); err != nil {
 		t.Fatalf("a healthy connection: %v", err)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waybill-data/waybill/e2e/stack"
 	"github.com/waybill-data/waybill/sandbox/verify"
 )
 
@@ -131,7 +132,7 @@ func (r *results) times(kind Kind, calm bool) []time.Duration {
 func (r *Report) Line() string {
 	line := fmt.Sprintf("chaos: events %d, lost %d, duplicates %d, out of order %d, kills %d, seed %d",
 		r.Verified.Events, r.Verified.Missing,
-		r.Verified.Duplicates+r.Verified.Both+r.Verified.Phantom, r.Verified.OutOfOrder, r.Kills(), r.Seed)
+		stack.Duplicates(r.Verified.Totals), r.Verified.OutOfOrder, r.Kills(), r.Seed)
 	for _, t := range topics {
 		if t.want.AtLeastOnce {
 			return fmt.Sprintf("%s, repeated %d (at least once)", line, r.Verified.Repeated)
@@ -210,7 +211,7 @@ func (r *Report) topics(w *printer) {
 	for i, t := range r.Verified.Topics {
 		l := r.Letters[i]
 		w.f("  %-32s %8d %5d %10d %12d %9d %9d   bad %d of %d, refused %d",
-			t.Topic, t.Events, t.Missing, t.Duplicates+t.Both+t.Phantom, t.OutOfOrder,
+			t.Topic, t.Events, t.Missing, stack.Duplicates(t.Totals), t.OutOfOrder,
 			t.Repeated, t.Different+t.Stray, l.Bad, l.Injected, l.Refused)
 		if !l.ok() {
 			w.f(", %d NOT to be refused, %d NOT refused", l.Extra, l.Missing)

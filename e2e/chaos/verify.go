@@ -17,8 +17,8 @@ func (r *run) verify(ctx context.Context) (Report, error) {
 	defer log.Close()
 	report := Report{
 		Seed: r.config.Seed, Results: &r.results, Growth: r.growth(),
-		Opens: map[string]int64{}, Created: r.watch.total("streams_created"),
-		Finalized: r.watch.total("streams_finalized"),
+		Opens: map[string]int64{}, Created: r.watch.total(created),
+		Finalized: r.watch.total(finalized),
 	}
 	for _, o := range openings {
 		report.Opens[o] = r.watch.total(o)
@@ -50,10 +50,7 @@ func (r *run) verify(ctx context.Context) (Report, error) {
 		report.Letters = append(report.Letters, one)
 		wants = append(wants, l.topic.want)
 	}
-	report.Verified, err = verify.Run(ctx, verify.Config{
-		Seeds: []string{r.stack.Endpoints.Kafka}, Admin: "http://" + r.stack.Endpoints.Admin, Topics: wants,
-		Seed: r.config.Seed,
-	})
+	report.Verified, err = r.stack.Verify(ctx, verify.Config{Topics: wants, Seed: r.config.Seed})
 	if err != nil {
 		return Report{}, err
 	}

@@ -2,9 +2,7 @@ package chaos
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -50,26 +48,13 @@ func newWatch(s *stack.Stack) *watch {
 func (w *watch) run(ctx context.Context) {
 	var all sync.WaitGroup
 	for i := range w.stack.Ingests {
-		all.Go(func() { every(ctx, lookEvery, func() { w.look(ctx, i) }) })
+		all.Go(func() { stack.Every(ctx, lookEvery, func() { w.look(ctx, i) }) })
 	}
 	for _, s := range w.stack.Writers {
-		all.Go(func() { every(ctx, 5*lookEvery, func() { w.count(ctx, s) }) })
+		all.Go(func() { stack.Every(ctx, 5*lookEvery, func() { w.count(ctx, s) }) })
 	}
-	all.Go(func() { every(ctx, 5*lookEvery, func() { w.stats(ctx) }) })
+	all.Go(func() { stack.Every(ctx, 5*lookEvery, func() { w.stats(ctx) }) })
 	all.Wait()
-}
-
-func every(ctx context.Context, d time.Duration, f func()) {
-	tick := time.NewTicker(d)
-	defer tick.Stop()
-	for {
-		f()
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 func (w *watch) look(ctx context.Context, i int) {
@@ -89,6 +74,9 @@ func (w *watch) look(ctx context.Context, i int) {
 	defer w.mu.Unlock()
 	w.lanes[i], w.read[i] = now, requested
 }
+
+// created and finalized are the counters that are read of the sandbox: write streams.
+const created, finalized = "streams_created", "streams_finalized"
 
 // openings are the counters that are read of each writer.
 var openings = []string{"new", "adopted", "fenced", "refused"}
@@ -113,25 +101,11 @@ func (w *watch) count(ctx context.Context, s *stack.Service) {
 func (w *watch) stats(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.stack.Endpoints.Admin+"/bigquery/stats",
-		nil)
-	if err != nil {
-		return
+	if now, err := w.stack.Stats(ctx); err == nil {
+		w.fold("sandbox", map[string]float64{
+			created: float64(now.StreamsCreated), finalized: float64(now.StreamsFinalized),
+		})
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return
-	}
-	defer resp.Body.Close()
-	var now map[string]any
-	if json.NewDecoder(resp.Body).Decode(&now) != nil {
-		return
-	}
-	counts := map[string]float64{}
-	for _, name := range []string{"streams_created", "streams_finalized", "appends", "appends_refused"} {
-		counts[name], _ = now[name].(float64)
-	}
-	w.fold("sandbox", counts)
 }
 
 // fold adds what a process counted before it was restarted, which shows by a counter that went back.

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/stack"
@@ -22,8 +21,6 @@ type ContainersConfig struct {
 	Compose, Docker []string
 	// Writers are how many there are.
 	Writers int
-	// Ingest and Sandbox are the admin addresses that docker-compose.yml publishes, host:port.
-	Ingest, Sandbox string
 	// Out is for a person.
 	Out io.Writer
 }
@@ -33,6 +30,8 @@ const (
 	pullTime = 5 * time.Minute
 	// containersGoal is the longest silence of a lane that is promised while writers of containers are updated.
 	containersGoal = 2 * time.Second
+	// ingestOfCompose and sandboxOfCompose are the admin addresses that docker-compose.yml publishes.
+	ingestOfCompose, sandboxOfCompose = "127.0.0.1:7081", "127.0.0.1:19059"
 	// lanesOfCompose is how many partitions the sandbox makes of the topic.
 	lanesOfCompose = 8
 	// opensWithin is how long lanes may take to open and to settle something, and to end with everything settled.
@@ -50,8 +49,8 @@ type containers struct {
 // containers are left to whoever called.
 func Containers(ctx context.Context, config ContainersConfig) (report Report, err error) {
 	services := &stack.Stack{
-		Endpoints: stack.Endpoints{Admin: config.Sandbox},
-		Ingests:   []*stack.Service{{Process: &stack.Process{Name: "ingest"}, Admin: config.Ingest}},
+		Endpoints: stack.Endpoints{Admin: sandboxOfCompose},
+		Ingests:   []*stack.Service{{Process: &stack.Process{Name: "ingest"}, Admin: ingestOfCompose}},
 	}
 	c := &containers{ContainersConfig: config, watch: newWatch(services, lanesOfCompose)}
 	c.watch.topic, c.watch.others = stack.DeliveryTopic, true
@@ -61,11 +60,7 @@ func Containers(ctx context.Context, config ContainersConfig) (report Report, er
 	if _, err := c.compose(ctx, "--profile", "load", "up", "--detach", "--no-deps", "load"); err != nil {
 		return report, err
 	}
-	background, stop := context.WithCancel(ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() { c.watch.run(background) })
-	defer watching.Wait()
-	defer stop()
+	defer c.watch.begin(ctx)()
 	if err := c.settle(ctx); err != nil {
 		return report, err
 	}
@@ -77,7 +72,7 @@ func Containers(ctx context.Context, config ContainersConfig) (report Report, er
 	}
 	fmt.Fprintf(config.Out, "%s: %.1f s, silence %.2f s, moved %d, streams created %d, finalized %d\n",
 		row.What, row.Even.Seconds(), row.Silence.Seconds(), row.Moved, row.Created, row.Finalized)
-	report.Rows = append(report.Rows, row)
+	report.Rows = append(report.Rows, *row)
 	if _, err := c.compose(ctx, "--profile", "load", "stop", "load"); err != nil {
 		return report, err
 	}
@@ -113,86 +108,70 @@ func (c *containers) scale(ctx context.Context, writers int) error {
 }
 
 // update replaces each writer.
-func (c *containers) update(ctx context.Context) (row Row, err error) {
-	before, err := c.watch.streams(ctx)
-	if err != nil {
-		return row, err
-	}
+func (c *containers) update(ctx context.Context) (*Row, error) {
 	listed, err := c.compose(ctx, "ps", "--quiet", "writer")
 	if err != nil {
-		return row, err
+		return nil, err
 	}
 	old := strings.Fields(listed)
 	if len(old) != c.Writers {
-		return row, fmt.Errorf("%d containers of writers run, want %d", len(old), c.Writers)
+		return nil, fmt.Errorf("%d containers of writers run, want %d", len(old), c.Writers)
 	}
-	c.watch.start()
+	row, end, err := c.watch.row(ctx, fmt.Sprintf("rolling update of %d containers", len(old)))
+	if err != nil {
+		return nil, err
+	}
 	began := time.Now()
 	for _, container := range old {
 		if err := c.scale(ctx, c.Writers+1); err != nil {
-			return row, err
+			return nil, err
 		}
 		for _, args := range [][]string{{"stop", "--time", "40", container}, {"rm", container}} {
 			if _, err := command(ctx, slices.Concat(c.Docker, args)); err != nil {
-				return row, err
+				return nil, err
 			}
 		}
 	}
-	took := time.Since(began)
-	if err := pause(ctx, watched); err != nil {
-		return row, err
+	row.Even = time.Since(began)
+	if err := stack.Pause(ctx, watched); err != nil {
+		return nil, err
 	}
-	row = Row{What: fmt.Sprintf("rolling update of %d containers", len(old)), Even: took}
-	h := c.watch.end("")
-	row.Silence, row.Moved = h.silence, h.moves
-	after, err := c.watch.streams(ctx)
-	row.Created, row.Finalized = after.Created-before.Created, after.Finalized-before.Finalized
-	return row, err
+	return row, end("")
 }
 
 // settle waits until every lane of the topic is open and has settled something.
 func (c *containers) settle(ctx context.Context) error {
-	for began := time.Now(); ; {
+	return stack.Within(ctx, opensWithin, lookEvery, "all lanes settle", func() error {
 		open := 0
 		writers, _ := c.watch.counts()
 		for _, n := range writers {
 			open += n
 		}
-		if open == lanesOfCompose && c.watch.settled() == open && len(writers) == c.Writers {
-			return nil
-		}
-		if time.Since(began) > opensWithin {
+		if settled := c.watch.settled(); open != lanesOfCompose || settled != open || len(writers) != c.Writers {
 			return fmt.Errorf("%d lanes are open, %d of %d settle, at %d of %d writers",
-				open, c.watch.settled(), lanesOfCompose, len(writers), c.Writers)
+				open, settled, lanesOfCompose, len(writers), c.Writers)
 		}
-		if err := pause(ctx, lookEvery); err != nil {
-			return err
-		}
-	}
+		return nil
+	})
 }
 
 // verify compares every offset, as soon as no lane is behind.
 func (c *containers) verify(ctx context.Context) (report verify.Report, err error) {
-	for began := time.Now(); ; {
-		behind := int64(0)
+	err = stack.Within(ctx, opensWithin, 100*time.Millisecond, "no lane is behind, after the load ended", func() error {
+		behind := 0
 		lanes, err := c.watch.stack.Ingests[0].Lanes(ctx)
-		if err != nil {
-			return report, err
-		}
 		for _, l := range lanes {
 			if l.Lag != 0 { // -1: not known yet
 				behind++
 			}
 		}
-		if behind == 0 {
-			break
+		if err == nil && behind > 0 {
+			err = fmt.Errorf("%d lanes are", behind)
 		}
-		if time.Since(began) > opensWithin {
-			return report, fmt.Errorf("%d lanes are behind %v after the load ended", behind, opensWithin)
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return report, err
-		}
+		return err
+	})
+	if err != nil {
+		return report, err
 	}
 	text, err := c.compose(ctx, "exec", "-T", "sandbox", "/bin/sandbox", "verify", "--json")
 	if text == "" && err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+
+	"github.com/waybill-data/waybill/e2e/stack"
 )
 
 // resume lets a stopped process go on.
@@ -77,7 +79,7 @@ func (r *run) update(apart time.Duration, pairs ...[2]int) func(context.Context)
 		var last time.Time
 		for n, p := range pairs {
 			if n > 0 {
-				if err := pause(ctx, apart); err != nil {
+				if err := stack.Pause(ctx, apart); err != nil {
 					return last, err
 				}
 			}
@@ -110,7 +112,7 @@ func (r *run) lateName(old, fresh int, late time.Duration) func(context.Context)
 		}
 		stopped := make(chan error, 1)
 		go func() { stopped <- r.stop(old) }()
-		err := pause(ctx, late)
+		err := stack.Pause(ctx, late)
 		r.publish(fresh)
 		return time.Now(), errors.Join(err, <-stopped)
 	}
@@ -122,7 +124,7 @@ func (r *run) kill(victim int, left ...int) func(context.Context) (time.Time, er
 	return func(ctx context.Context) (time.Time, error) {
 		began := time.Now()
 		r.stack.Writers[victim].Kill()
-		err := pause(ctx, 2*time.Second)
+		err := stack.Pause(ctx, 2*time.Second)
 		r.publish(left...)
 		return began, err
 	}
@@ -134,7 +136,7 @@ func (r *run) hang(victim int, length time.Duration) func(context.Context) (time
 		if err := r.stack.Writers[victim].Signal(syscall.SIGSTOP); err != nil {
 			return time.Time{}, err
 		}
-		if err := pause(ctx, length); err != nil {
+		if err := stack.Pause(ctx, length); err != nil {
 			return time.Time{}, err
 		}
 		return time.Now(), r.stack.Writers[victim].Signal(resume)
@@ -145,7 +147,7 @@ func (r *run) hang(victim int, length time.Duration) func(context.Context) (time
 func (r *run) absent(writer int, length time.Duration) func(context.Context) (time.Time, error) {
 	return func(ctx context.Context) (time.Time, error) {
 		r.stack.Writers[writer].Kill()
-		if err := pause(ctx, length); err != nil {
+		if err := stack.Pause(ctx, length); err != nil {
 			return time.Time{}, err
 		}
 		if err := r.start(ctx, writer); err != nil {
@@ -170,7 +172,7 @@ func (r *run) lateFor(d time.Duration, watch time.Duration) func(context.Context
 			if time.Since(began) > watch {
 				return began, fmt.Errorf("%d lanes are at the slow writer after %v", writers[victim], watch)
 			}
-			if err := pause(ctx, lookEvery); err != nil {
+			if err := stack.Pause(ctx, lookEvery); err != nil {
 				return began, err
 			}
 		}
@@ -182,21 +184,20 @@ func (r *run) lateFor(d time.Duration, watch time.Duration) func(context.Context
 
 // measure does one event and prints its line.
 func (r *run) measure(ctx context.Context, e event) error {
-	if err := pause(ctx, e.rest); err != nil {
-		return err
-	}
-	before, err := r.watch.streams(ctx)
-	if err != nil {
+	if err := stack.Pause(ctx, e.rest); err != nil {
 		return err
 	}
 	had, _ := r.watch.counts()
-	r.watch.start()
+	row, end, err := r.watch.row(ctx, e.what)
+	if err != nil {
+		return err
+	}
 	stress := newStress()
 	since, err := e.do(ctx)
 	if err != nil {
 		return err
 	}
-	row := Row{What: e.what, Class: e.class, Updates: e.updates, Restarts: e.restarts}
+	row.Class, row.Updates, row.Restarts = e.class, e.updates, e.restarts
 	if e.writers > 0 {
 		if err := r.even(ctx, since, e.writers); err != nil {
 			return err
@@ -213,25 +214,21 @@ func (r *run) measure(ctx context.Context, e event) error {
 	if e.class == slow {
 		row.Even = r.report.Relieved // its share comes back only after it has been well for a while
 	}
-	if err := pause(ctx, max(watched, e.watch)-time.Since(since)); err != nil {
+	if err := stack.Pause(ctx, max(watched, e.watch)-time.Since(since)); err != nil {
 		return err
 	}
 	but := ""
 	if e.restarts {
 		but = r.stack.Ingests[lasting].Name
 	}
-	h := r.watch.end(but)
-	row.Silence, row.Kept, row.Moved, row.Stopped = h.silence, h.kept, h.moves, h.stopped
+	if err := end(but); err != nil {
+		return err
+	}
 	if row.Class != shared && row.Class != deserted {
 		row.Stopped = 0 // lanes go to other writers
 	}
 	row.Busy = stress.share()
-	after, err := r.watch.streams(ctx)
-	if err != nil {
-		return err
-	}
-	row.Created, row.Finalized = after.Created-before.Created, after.Finalized-before.Finalized
-	r.report.Rows = append(r.report.Rows, row)
+	r.report.Rows = append(r.report.Rows, *row)
 	fmt.Fprintf(r.config.Out, "%s\n", row)
 	return nil
 }

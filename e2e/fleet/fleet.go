@@ -10,14 +10,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
-	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/waybill-data/waybill/e2e/stack"
-	"github.com/waybill-data/waybill/sandbox/events"
-	"github.com/waybill-data/waybill/sandbox/produce"
-	"github.com/waybill-data/waybill/sandbox/verify"
 )
 
 // Config of a run.
@@ -56,21 +53,18 @@ const (
 
 // run is a run under way.
 type run struct {
+	flow
 	config Config
-	stack  *stack.Stack
 	names  *stack.Names
 	late   *stack.Delay // in front of BigQuery, for the last writer
-	watch  *watch
-	report Report
 
 	published []int // writers that the name has
 	members   []int // ingests that are to have lanes
-	made      int64
 }
 
 // Run runs. The error says that it could not be done; what came of it is in the report.
 func Run(ctx context.Context, config Config) (report Report, err error) {
-	r := &run{config: config, members: []int{0}, report: Report{Lanes: config.Lanes}}
+	r := &run{config: config, members: []int{0}, flow: flow{report: Report{Lanes: config.Lanes}}}
 	if r.names, err = stack.NewNames(name); err != nil {
 		return Report{}, err
 	}
@@ -79,28 +73,11 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 		return Report{}, err
 	}
 	defer r.late.Close()
-	defer func() {
-		for _, w := range slices.Concat(r.stack.Writers, r.stack.Ingests) {
-			_ = w.Signal(resume) // one that is stopped could not end
-		}
-		if down := r.stack.Down(grace); down != nil && err == nil {
-			err = fmt.Errorf("a process did not stop in order: %w", down)
-		}
-	}()
+	defer func() { err = r.end(err) }()
 	if err := r.up(ctx); err != nil {
 		return Report{}, err
 	}
-	r.watch = newWatch(r.stack, config.Lanes)
-	background, stop := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer stop()
-	running.Go(func() { r.watch.run(background) })
-	loading, quiet := context.WithCancel(ctx)
-	defer quiet()
-	produced := make(chan error, 1)
-	running.Go(func() { produced <- r.load(loading) })
-
+	r.begin(ctx, config.Lanes, config.Rate)
 	if err := r.even(ctx, time.Now().Add(openWithin), 1); err != nil {
 		return Report{}, fmt.Errorf("the lanes do not open: %w", err)
 	}
@@ -113,17 +90,7 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 			return Report{}, fmt.Errorf("%s: %w", e.what, err)
 		}
 	}
-	quiet()
-	if err := <-produced; err != nil {
-		return Report{}, err
-	}
-	if err := r.drain(ctx); err != nil {
-		return Report{}, err
-	}
-	r.report.Produced = r.made
-	r.report.Verified, err = verify.Run(ctx, verify.Config{
-		Seeds: r.stack.Seeds(), Admin: "http://" + r.stack.Endpoints.Admin, Topics: verify.Builtin(stack.Dataset)[1:],
-	})
+	err = r.compare(ctx)
 	return r.report, err
 }
 
@@ -170,28 +137,23 @@ func (r *run) up(ctx context.Context) error {
 		return err
 	}
 	r.publish(0)
-	ingest := r.stack.Ingests[0]
-	if err := ingest.Start(); err != nil {
-		return err
-	}
-	return ingest.Await(ctx, ingest.Ready)
+	return stack.Up(ctx, r.stack.Ingests[0])
 }
 
 // start starts writers and waits until they take lanes. Nobody knows of them yet.
 func (r *run) start(ctx context.Context, writers ...int) error {
+	return up(ctx, r.stack.Writers, writers)
+}
+
+// up starts some of the services, and waits until they are ready.
+func up(ctx context.Context, all []*stack.Service, some []int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for _, i := range writers {
-		if err := r.stack.Writers[i].Start(); err != nil {
-			return err
-		}
+	var services []*stack.Service
+	for _, i := range some {
+		services = append(services, all[i])
 	}
-	for _, i := range writers {
-		if err := r.stack.Writers[i].Await(ctx, r.stack.Writers[i].Ready); err != nil {
-			return err
-		}
-	}
-	return nil
+	return stack.Up(ctx, services...)
 }
 
 // publish makes the name resolve to these writers.
@@ -206,32 +168,21 @@ func (r *run) publish(writers ...int) {
 
 // stop stops writers in order, all at once.
 func (r *run) stop(writers ...int) error {
-	errs := make(chan error, len(writers))
-	for _, i := range writers {
-		go func() { errs <- r.stack.Writers[i].Stop(grace) }()
-	}
-	var first error
-	for range writers {
-		if err := <-errs; err != nil && first == nil {
-			first = err
-		}
-	}
-	return first
+	return together(writers, func(i int) error { return r.stack.Writers[i].Stop(grace) })
 }
 
-// load produces until ctx ends, and flushes.
-func (r *run) load(ctx context.Context) error {
-	sum, err := produce.Run(ctx, produce.Config{
-		Seeds: r.stack.Seeds(), Topic: stack.StockTopic, Rate: r.config.Rate, Codec: "none",
-		Generator: events.Config{Seed: 7},
-	})
-	r.made = sum.Events
-	return err
+// together calls f for each number, all at once, and returns the first error.
+func together(numbers []int, f func(int) error) error {
+	var all errgroup.Group
+	for _, n := range numbers {
+		all.Go(func() error { return f(n) })
+	}
+	return all.Wait()
 }
 
 // even waits until each of the published writers has its share of the lanes, as shared says, and no other has any.
 func (r *run) even(ctx context.Context, since time.Time, writers int) error {
-	return r.shared(ctx, since, writers, "not even", func() (shares []int, counts map[string]int) {
+	return r.shared(ctx, since, writers, "the writers are even", func() (shares []int, counts map[string]int) {
 		counts, _ = r.watch.counts()
 		for _, i := range r.published {
 			shares = append(shares, counts[r.stack.Writers[i].Name])
@@ -245,8 +196,7 @@ func (r *run) even(ctx context.Context, since time.Time, writers int) error {
 func (r *run) shared(
 	ctx context.Context, since time.Time, n int, what string, count func() (shares []int, counts map[string]int),
 ) error {
-	deadline := since.Add(evenWithin)
-	for {
+	return stack.Within(ctx, time.Until(since)+evenWithin, lookEvery, what, func() error {
 		shares, counts := count()
 		open, fits := 0, true
 		for _, have := range shares {
@@ -254,72 +204,22 @@ func (r *run) shared(
 			d, most := have*n-r.config.Lanes, max(n, r.config.Lanes/20)
 			fits = fits && -most <= d && d <= most
 		}
-		if fits && open == r.config.Lanes {
-			return nil
+		if !fits || open != r.config.Lanes {
+			return fmt.Errorf("after %v: %v", evenWithin, counts)
 		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%s after %v: %v", what, evenWithin, counts)
-		}
-		if err := pause(ctx, lookEvery); err != nil {
-			return err
-		}
-	}
+		return nil
+	})
 }
 
 // settled waits until every lane has a write stream and has settled something: what is created later is due to what
 // happens.
 func (r *run) settled(ctx context.Context) error {
-	for began := time.Now(); ; {
-		s, err := r.watch.streams(ctx)
-		if err != nil {
-			return err
+	return stack.Within(ctx, openWithin, lookEvery, "all lanes settle", func() error {
+		s, err := r.stack.Stats(ctx)
+		if settled := r.watch.settled(); err == nil &&
+			(s.StreamsCreated != int64(r.config.Lanes) || settled != r.config.Lanes) {
+			err = fmt.Errorf("%d of %d lanes settle, %d streams are created", settled, r.config.Lanes, s.StreamsCreated)
 		}
-		if s.Created == int64(r.config.Lanes) && r.watch.settled() == r.config.Lanes {
-			return nil
-		}
-		if time.Since(began) > openWithin {
-			return fmt.Errorf("%d of %d lanes settle, %d streams are created", r.watch.settled(),
-				r.config.Lanes, s.Created)
-		}
-		if err := pause(ctx, lookEvery); err != nil {
-			return err
-		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// drain waits until everything that was produced is committed.
-func (r *run) drain(ctx context.Context) error {
-	log, err := r.stack.Log()
-	if err != nil {
 		return err
-	}
-	defer log.Close()
-	produced, err := log.Produced(ctx, stack.StockTopic)
-	if err != nil {
-		return err
-	}
-	for began := time.Now(); ; {
-		committed, err := log.Committed(ctx, stack.StockTopic)
-		if err != nil {
-			return err
-		}
-		if committed == produced {
-			return nil
-		}
-		if time.Since(began) > time.Minute {
-			return fmt.Errorf("%d of %d are committed a minute after the load ended", committed, produced)
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
+	}, r.stack.Sandbox)
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/waybill-data/waybill/e2e/stack"
 )
 
 const (
@@ -32,20 +34,8 @@ func (r *run) layOutIngests() error {
 func (r *run) enlist(fresh ...int) func(context.Context) (time.Time, error) {
 	return func(ctx context.Context) (time.Time, error) {
 		began := time.Now()
-		ctx, cancel := context.WithTimeout(ctx, time.Minute)
-		defer cancel()
-		for _, i := range fresh {
-			if err := r.stack.Ingests[i].Start(); err != nil {
-				return began, err
-			}
-			r.members = append(r.members, i)
-		}
-		for _, i := range fresh {
-			if err := r.stack.Ingests[i].Await(ctx, r.stack.Ingests[i].Ready); err != nil {
-				return began, err
-			}
-		}
-		return began, nil
+		r.members = append(r.members, fresh...)
+		return began, up(ctx, r.stack.Ingests, fresh)
 	}
 }
 
@@ -53,18 +43,9 @@ func (r *run) enlist(fresh ...int) func(context.Context) (time.Time, error) {
 func (r *run) dismiss(gone ...int) func(context.Context) (time.Time, error) {
 	return func(ctx context.Context) (time.Time, error) {
 		began := time.Now()
-		errs := make(chan error, len(gone))
-		for _, i := range gone {
-			go func() { errs <- r.retire(ctx, i) }()
-		}
-		var first error
-		for range gone {
-			if err := <-errs; err != nil && first == nil {
-				first = err
-			}
-		}
+		err := together(gone, func(i int) error { return r.retire(ctx, i) })
 		r.members = slices.DeleteFunc(r.members, func(i int) bool { return slices.Contains(gone, i) })
-		return began, first
+		return began, err
 	}
 }
 
@@ -88,7 +69,7 @@ func (r *run) relieve(apart time.Duration, pairs ...[2]int) func(context.Context
 	return func(ctx context.Context) (began time.Time, err error) {
 		for n, p := range pairs {
 			if n > 0 {
-				if err := pause(ctx, apart); err != nil {
+				if err := stack.Pause(ctx, apart); err != nil {
 					return began, err
 				}
 			}
@@ -107,16 +88,10 @@ func (r *run) relieve(apart time.Duration, pairs ...[2]int) func(context.Context
 func (r *run) restart(i int) func(context.Context) (time.Time, error) {
 	return func(ctx context.Context) (time.Time, error) {
 		began := time.Now()
-		one := r.stack.Ingests[i]
-		if err := one.Stop(grace); err != nil {
+		if err := r.stack.Ingests[i].Stop(grace); err != nil {
 			return began, err
 		}
-		if err := one.Start(); err != nil {
-			return began, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, time.Minute)
-		defer cancel()
-		return began, one.Await(ctx, one.Ready)
+		return began, up(ctx, r.stack.Ingests, []int{i})
 	}
 }
 
@@ -130,7 +105,7 @@ func (r *run) desert(i int, by syscall.Signal) func(context.Context) (time.Time,
 			return time.Time{}, err
 		}
 		r.members = slices.DeleteFunc(r.members, func(m int) bool { return m == i })
-		err := pause(ctx, sessionTimeout)
+		err := stack.Pause(ctx, sessionTimeout)
 		return time.Now(), err
 	}
 }
@@ -145,7 +120,7 @@ func (r *run) wake(i int) func(context.Context) (time.Time, error) {
 
 // evenIngests waits until each of the ingests has its share of the lanes, within one.
 func (r *run) evenIngests(ctx context.Context, since time.Time, n int) error {
-	return r.shared(ctx, since, n, "the ingests are not even", func() (shares []int, counts map[string]int) {
+	return r.shared(ctx, since, n, "the ingests are even", func() (shares []int, counts map[string]int) {
 		_, counts = r.watch.counts()
 		for _, i := range r.members {
 			shares = append(shares, counts[r.stack.Ingests[i].Name])

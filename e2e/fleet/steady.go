@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/waybill-data/waybill/e2e/stack"
 )
 
 // steady produces to each partition at its speed.
@@ -70,7 +72,7 @@ func (s *steady) run(ctx context.Context) {
 	defer s.client.Close()
 	value := []byte(strings.Repeat("0123456789abcdef", recordBytes/16))
 	due := make([]float64, walkTopics*walkPartitions)
-	for last := time.Now(); pause(ctx, 20*time.Millisecond) == nil; {
+	for last := time.Now(); stack.Pause(ctx, 20*time.Millisecond) == nil; {
 		now := time.Now()
 		s.mu.Lock()
 		for i := range due {

@@ -97,7 +97,7 @@ func thesisOf(ctx context.Context, config ThesisConfig, delta int) (rows []Thesi
 			err = fmt.Errorf("a process did not stop in order: %w", down)
 		}
 		for _, r := range t.relays {
-			r.close()
+			r.Close()
 		}
 	}()
 	up, cancel := context.WithTimeout(ctx, 5*time.Minute)
@@ -154,7 +154,7 @@ func (t *thesis) layOut() (err error) {
 			}
 			t.relays = append(t.relays, relay)
 			if err := rewrite(t.stack.Ingests[i].Config, func(text string) string {
-				text = endpoints.ReplaceAllString(text, "endpoints: ["+relay.addr()+"]")
+				text = endpoints.ReplaceAllString(text, "endpoints: ["+relay.Addr()+"]")
 				text = strings.Replace(text, "assignment: range", "assignment: "+name, 1)
 				return strings.Replace(text, "group: "+stack.Group, "group: by-"+name, 1)
 			}); err != nil {
@@ -189,7 +189,7 @@ func (t *thesis) run(ctx context.Context, groups []*group, delta int) (rows []Th
 	if err := t.limit(ctx, groups, load); err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, warm); err != nil {
+	if err := stack.Pause(ctx, warm); err != nil {
 		return nil, err
 	}
 	from, err := measures(ctx, groups)
@@ -207,7 +207,7 @@ func (t *thesis) run(ctx context.Context, groups []*group, delta int) (rows []Th
 			speeds.step()
 			load.set(speeds.speeds)
 		}
-		if err := pause(ctx, time.Second); err != nil {
+		if err := stack.Pause(ctx, time.Second); err != nil {
 			return nil, err
 		}
 	}
@@ -251,7 +251,7 @@ func (t *thesis) limit(ctx context.Context, groups []*group, load *steady) error
 		if time.Since(began) > time.Minute {
 			return fmt.Errorf("the groups lag behind by %d records: the machine is too slow", lag)
 		}
-		if err := pause(ctx, time.Second); err != nil {
+		if err := stack.Pause(ctx, time.Second); err != nil {
 			return err
 		}
 	}
@@ -272,7 +272,7 @@ func (t *thesis) limit(ctx context.Context, groups []*group, load *steady) error
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, calibrate); err != nil {
+	if err := stack.Pause(ctx, calibrate); err != nil {
 		return err
 	}
 	bytes, rows, err := counted()
@@ -311,7 +311,7 @@ func (t *thesis) settled(ctx context.Context, groups []*group, produced int64) e
 			return fmt.Errorf("%d groups have not settled %d records %v after the load ended", left, produced,
 				drainWithin)
 		}
-		if err := pause(ctx, 500*time.Millisecond); err != nil {
+		if err := stack.Pause(ctx, 500*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -6,94 +6,42 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/waybill-data/waybill/e2e/stack"
 )
 
 // throttle is a relay that lets only so many bytes a second through to what is behind it, over all connections: it
 // makes a process as fast as it says.
 type throttle struct {
-	listener net.Listener
-	behind   string
-	rate     atomic.Int64 // bytes a second; 0: all
-	passed   atomic.Int64
-	served   sync.WaitGroup
-	ctx      context.Context
-	cancel   context.CancelFunc
+	*stack.Relay
+	rate   atomic.Int64 // bytes a second; 0: all
+	passed atomic.Int64
 
 	mu   sync.Mutex
 	next time.Time // when the next bytes may go
 }
 
-func newThrottle(behind string) (*throttle, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	t := &throttle{listener: l, behind: behind}
-	t.ctx, t.cancel = context.WithCancel(context.Background())
-	t.served.Go(t.serve)
-	return t, nil
-}
-
-func (t *throttle) addr() string { return t.listener.Addr().String() }
-
-func (t *throttle) close() {
-	t.cancel()
-	t.listener.Close()
-	t.served.Wait()
-}
-
-func (t *throttle) serve() {
-	for {
-		near, err := t.listener.Accept()
-		if err != nil {
-			return
-		}
-		t.served.Go(func() { t.relay(near) })
-	}
-}
-
 // held is how much a relay may hold back in the system's buffers: what waits there a lane takes for sent.
 const held = 16 << 10
 
-func (t *throttle) relay(near net.Conn) {
-	defer near.Close()
-	far, err := new(net.Dialer).DialContext(t.ctx, "tcp", t.behind)
-	if err != nil {
-		return
-	}
-	defer far.Close()
-	if c, ok := near.(*net.TCPConn); ok {
-		_ = c.SetReadBuffer(held) // it is no less right without, only later
-	}
-	stop := context.AfterFunc(t.ctx, func() { near.Close(); far.Close() })
-	defer stop()
-	var both sync.WaitGroup
-	defer both.Wait()
-	both.Go(func() {
-		t.slowly(far, near)
-		far.Close()
-	})
-	responses := make([]byte, held)
-	for {
-		n, err := far.Read(responses)
-		if _, e := near.Write(responses[:n]); e != nil || err != nil {
-			near.Close()
-			return
+func newThrottle(to string) (*throttle, error) {
+	t := &throttle{}
+	var err error
+	t.Relay, err = stack.NewRelay("127.0.0.1:0", to, func(ctx context.Context, near, far net.Conn) {
+		if c, ok := near.(*net.TCPConn); ok {
+			_ = c.SetReadBuffer(held) // it is no less right without, only later
 		}
-	}
+		stack.Both(near, far, func(to, from net.Conn) { t.slowly(ctx, to, from) }, stack.Copy)
+	})
+	return t, err
 }
 
-func (t *throttle) slowly(to, from net.Conn) {
+func (t *throttle) slowly(ctx context.Context, to, from net.Conn) {
 	b := make([]byte, held/4)
 	for {
 		n, err := from.Read(b)
 		t.passed.Add(int64(n))
-		if wait := t.turn(n); wait > 0 {
-			select {
-			case <-time.After(wait):
-			case <-t.ctx.Done():
-			}
-		}
+		_ = stack.Pause(ctx, t.turn(n)) // a relay that is closed cannot write, which the next line sees
 		if _, e := to.Write(b[:n]); e != nil || err != nil {
 			return
 		}

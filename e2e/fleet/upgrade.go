@@ -8,13 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/stack"
-	"github.com/waybill-data/waybill/sandbox/events"
-	"github.com/waybill-data/waybill/sandbox/produce"
-	"github.com/waybill-data/waybill/sandbox/verify"
 )
 
 // UpgradeConfig of a run with two versions.
@@ -26,9 +22,8 @@ type UpgradeConfig struct {
 	OldBin, OldSource string
 	// Source is this version's source.
 	Source string
-	// Rate is events a second over all lanes, and Stay how long they flow between two steps.
+	// Rate is events a second over all lanes.
 	Rate float64
-	Stay time.Duration
 	// Out is for a person.
 	Out io.Writer
 }
@@ -38,18 +33,17 @@ const (
 	each = 2
 	// upgradeLanes is how many lanes they carry.
 	upgradeLanes = 32
+	// stay is how long events flow between two steps.
+	stay = 3 * time.Second
 )
 
 // upgrade is such a run under way.
 type upgrade struct {
 	UpgradeConfig
-	stack  *stack.Stack
-	watch  *watch
-	now    state
-	report Report
+	flow
+	now state
 	// config and example are of the service: what a process of this version would get, and the old version's example.
 	config, example map[*stack.Service][]byte
-	made            int64
 }
 
 // Upgrade replaces every process by one of another version and back, one by one, under load: old ingests beside new
@@ -60,25 +54,11 @@ func Upgrade(ctx context.Context, config UpgradeConfig) (report Report, err erro
 	if err != nil {
 		return report, err
 	}
-	defer func() {
-		if down := u.stack.Down(grace); down != nil && err == nil {
-			err = fmt.Errorf("a process did not stop in order: %w", down)
-		}
-	}()
+	defer func() { err = u.end(err) }()
 	if err := u.up(ctx); err != nil {
 		return report, err
 	}
-	u.watch = newWatch(u.stack, upgradeLanes)
-	background, stop := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer stop()
-	running.Go(func() { u.watch.run(background) })
-	loading, quiet := context.WithCancel(ctx)
-	defer quiet()
-	produced := make(chan error, 1)
-	running.Go(func() { produced <- u.load(loading) })
-
+	u.begin(ctx, upgradeLanes, u.Rate)
 	fmt.Fprintf(config.Out, "%s  silence s  moved  created  finalized\n", pad("old ingests, old writers"))
 	if err := u.carries(ctx); err != nil {
 		return report, err
@@ -88,18 +68,7 @@ func Upgrade(ctx context.Context, config UpgradeConfig) (report Report, err erro
 			return report, fmt.Errorf("%s: %w", s.what, err)
 		}
 	}
-	quiet()
-	if err := <-produced; err != nil {
-		return report, err
-	}
-	rest := run{stack: u.stack}
-	if err := rest.drain(ctx); err != nil {
-		return report, err
-	}
-	u.report.Produced = u.made
-	u.report.Verified, err = verify.Run(ctx, verify.Config{
-		Seeds: u.stack.Seeds(), Admin: "http://" + u.stack.Endpoints.Admin, Topics: verify.Builtin(stack.Dataset)[1:],
-	})
+	err = u.compare(ctx)
 	return u.report, err
 }
 
@@ -182,17 +151,9 @@ func (u *upgrade) up(ctx context.Context) error {
 	return u.stack.UpServices(ctx)
 }
 
-func (u *upgrade) load(ctx context.Context) error {
-	sum, err := produce.Run(ctx, produce.Config{
-		Seeds: u.stack.Seeds(), Topic: stack.StockTopic, Rate: u.Rate, Codec: "none", Generator: events.Config{Seed: 7},
-	})
-	u.made = sum.Events
-	return err
-}
-
 // take does a step: each process of the service that changes is stopped, and started as another version.
 func (u *upgrade) take(ctx context.Context, s step) error {
-	before, err := u.watch.streams(ctx)
+	row, end, err := u.watch.row(ctx, s.what)
 	if err != nil {
 		return err
 	}
@@ -200,7 +161,6 @@ func (u *upgrade) take(ctx context.Context, s step) error {
 	if s.to.ingest != u.now.ingest {
 		services, program, as = u.stack.Ingests, "ingest", s.to.ingest
 	}
-	u.watch.start()
 	for _, service := range services {
 		if err := u.replace(ctx, service, program, as); err != nil {
 			return err
@@ -210,12 +170,8 @@ func (u *upgrade) take(ctx context.Context, s step) error {
 	if err := u.carries(ctx); err != nil {
 		return err
 	}
-	row := Row{What: s.what}
-	h := u.watch.end("")
-	row.Silence, row.Moved = h.silence, h.moves
-	after, err := u.watch.streams(ctx)
-	row.Created, row.Finalized = after.Created-before.Created, after.Finalized-before.Finalized
-	u.report.Rows = append(u.report.Rows, row)
+	err = end("")
+	u.report.Rows = append(u.report.Rows, *row)
 	fmt.Fprintf(u.Out, "%s  %9.2f  %5d  %7d  %9d\n",
 		pad(row.What), row.Silence.Seconds(), row.Moved, row.Created, row.Finalized)
 	return err
@@ -232,33 +188,28 @@ func (u *upgrade) replace(ctx context.Context, service *stack.Service, program s
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	if err := service.Start(); err != nil {
-		return err
-	}
-	return service.Await(ctx, service.Ready)
+	return stack.Up(ctx, service)
 }
 
 // carries waits until every lane has settled something that was not settled when it was called, and then for a while.
 func (u *upgrade) carries(ctx context.Context) error {
 	from := u.watch.positions()
-	for began := time.Now(); ; {
+	err := stack.Within(ctx, evenWithin, lookEvery, "all lanes go on", func() error {
 		moved := 0
 		for p, position := range u.watch.positions() {
 			if position > from[p] {
 				moved++
 			}
 		}
-		if moved == upgradeLanes {
-			return pause(ctx, u.Stay)
+		if moved != upgradeLanes {
+			return fmt.Errorf("%d of %d", moved, upgradeLanes)
 		}
-		if time.Since(began) > evenWithin {
-			return errors.Join(fmt.Errorf("%d of %d lanes go on after %v", moved, upgradeLanes, evenWithin),
-				u.refusals(ctx))
-		}
-		if err := pause(ctx, lookEvery); err != nil {
-			return err
-		}
+		return nil
+	})
+	if err != nil {
+		return errors.Join(err, u.refusals(ctx))
 	}
+	return stack.Pause(ctx, stay)
 }
 
 // refusals are what the first lanes say of themselves that do not go on.

@@ -2,8 +2,6 @@ package fleet
 
 import (
 	"context"
-	"encoding/json"
-	"net/http"
 	"sync"
 	"time"
 
@@ -58,24 +56,25 @@ func newWatch(s *stack.Stack, lanes int) *watch {
 	}
 }
 
+// begin looks from now on, until the function that it returns is called, which waits for the end.
+func (w *watch) begin(ctx context.Context) (end func()) {
+	ctx, stop := context.WithCancel(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() { w.run(ctx) })
+	return func() { stop(); looking.Wait() }
+}
+
 // run looks at each ingest on its own: one that hangs must not hide the others.
 func (w *watch) run(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	for _, i := range w.stack.Ingests {
 		all.Go(func() {
-			tick := time.NewTicker(w.every)
-			defer tick.Stop()
-			for {
+			stack.Every(ctx, w.every, func() {
 				if w.others || i.Running() {
 					w.look(ctx, i)
 				}
-				select {
-				case <-tick.C:
-				case <-ctx.Done():
-					return
-				}
-			}
+			})
 		})
 	}
 }
@@ -140,35 +139,41 @@ func (w *watch) start() {
 	}
 }
 
-// happened is what an event did to the lanes.
-type happened struct {
-	// silence is the longest time in which nothing of a lane settled, kept that of the lanes whose ingest stayed the
-	// same.
-	silence, kept time.Duration
-	// moves are those from writer to writer, by way of another ingest too. stayed are the lanes whose ingest stayed the
-	// same, stopped those among them that were closed or begun anew.
-	moves, stayed, stopped int
+// row begins an event. The function that it returns writes what happened since into the row. The ingest but, if any,
+// restarts: its lanes do not stay.
+func (w *watch) row(ctx context.Context, what string) (row *Row, end func(but string) error, err error) {
+	before, err := w.stack.Stats(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	w.start()
+	row = &Row{What: what}
+	return row, func(but string) error {
+		w.end(but, row)
+		after, err := w.stack.Stats(ctx)
+		row.Created = after.StreamsCreated - before.StreamsCreated
+		row.Finalized = after.StreamsFinalized - before.StreamsFinalized
+		return err
+	}, nil
 }
 
-// end says what happened since start. The ingest but, if any, restarts: its lanes do not stay.
-func (w *watch) end(but string) (h happened) {
+// end writes what happened to the lanes since start.
+func (w *watch) end(but string, row *Row) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
 	for _, s := range w.lanes {
 		silence := max(s.silence, now.Sub(later(s.moved, w.began)))
-		h.silence = max(h.silence, silence)
+		row.Silence = max(row.Silence, silence)
 		if s.strayed || s.ingest == but {
 			continue
 		}
-		h.stayed++
-		h.kept = max(h.kept, silence)
+		row.Kept = max(row.Kept, silence)
 		if s.stopped {
-			h.stopped++
+			row.Stopped++
 		}
 	}
-	h.moves = w.moves
-	return h
+	row.Moved = w.moves
 }
 
 // counts are the lanes that are open, by writer, and by ingest.
@@ -207,28 +212,6 @@ func (w *watch) settled() int {
 		}
 	}
 	return n
-}
-
-// streams are the write streams that were created and finalized.
-type streams struct {
-	Created   int64 `json:"streams_created"`
-	Finalized int64 `json:"streams_finalized"`
-}
-
-func (w *watch) streams(ctx context.Context) (streams, error) {
-	var s streams
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.stack.Endpoints.Admin+"/bigquery/stats",
-		nil)
-	if err != nil {
-		return s, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return s, err
-	}
-	defer resp.Body.Close()
-	err = json.NewDecoder(resp.Body).Decode(&s)
-	return s, err
 }
 
 // lookEvery is how often the lanes are looked at: a silence is measured to about this.

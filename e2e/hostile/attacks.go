@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/waybill-data/waybill/e2e/stack"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -80,18 +81,7 @@ func call(ctx context.Context, c *grpc.ClientConn, messages ...*lanev1.LaneReque
 }
 
 // again repeats until ctx ends, not more than fifty times a second.
-func again(ctx context.Context, f func()) {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		f()
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
+func again(ctx context.Context, f func()) { stack.Every(ctx, 20*time.Millisecond, f) }
 
 func opening(topic string, partition int, routes ...*lanev1.Route) *lanev1.LaneRequest {
 	if routes == nil {

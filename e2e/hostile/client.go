@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/waybill-data/waybill/e2e/stack"
 )
 
 // Attack is one of the attacks, by its number from 1 on, at a writer's gRPC port until ctx ends. An attack that the
@@ -30,7 +32,7 @@ func Burn(ctx context.Context, processors float64) {
 			for end := time.Now().Add(busy); time.Now().Before(end); {
 				continue
 			}
-			_ = rest(ctx, period-busy) // the loop looks
+			_ = stack.Pause(ctx, period-busy) // the loop looks
 		}
 	})
 }

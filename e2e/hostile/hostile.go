@@ -17,7 +17,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/bench"
@@ -123,26 +122,19 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 	if err := s.Up(ctx); err != nil {
 		return report, err
 	}
-	loading, quiet := context.WithCancel(ctx)
-	var load sync.WaitGroup
-	defer load.Wait()
-	defer quiet()
-	produced := make(chan error, 1)
-	load.Go(func() {
-		_, err := produce.Run(loading, produce.Config{
-			Seeds: s.Seeds(), Topic: stack.StockTopic, Rate: config.Rate, Codec: "none",
-			Generator: events.Config{Seed: 7},
-		})
-		produced <- err
+	load := s.Load(ctx, produce.Config{
+		Topic: stack.StockTopic, Rate: config.Rate, Codec: "none", Generator: events.Config{Seed: 7},
 	})
-	if err := rest(ctx, 2*config.Each); err != nil { // streams are made, caches filled
+	defer func() { _, _ = load.End() }()                    // how it ended is looked at below
+	if err := stack.Pause(ctx, 2*config.Each); err != nil { // streams are made, caches filled
 		return report, err
 	}
 	if report, err = r.all(ctx); err != nil {
 		return report, err
 	}
 	select {
-	case err := <-produced:
+	case <-load.Ended():
+		_, err := load.End()
 		return report, fmt.Errorf("the load ended early: %w", err)
 	default:
 	}
@@ -280,13 +272,4 @@ func (r *run) measure(ctx context.Context, name string, args ...string) (share f
 		bench.Settles(before, after), 1000*bench.SettleQuantile(before, after, 0.99), share,
 		(now.CPUSeconds()-used.CPUSeconds())/took)
 	return share, nil
-}
-
-func rest(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

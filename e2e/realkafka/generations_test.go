@@ -57,7 +57,7 @@ func (w *world) evenly() func() int64 {
 }
 
 // often commits so often that a lane that stands still shows.
-const often = small + "commit:\n  interval: 100ms\n"
+const often = stack.Small + "commit:\n  interval: 100ms\n"
 
 // silence follows what is committed, and for how long nothing was.
 type silence struct {

@@ -3,9 +3,6 @@
 package realkafka
 
 import (
-	"context"
-	"fmt"
-
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/waybill-data/waybill/sandbox/produce"
@@ -14,36 +11,17 @@ import (
 // load produces all the time, rate events a second, until the function that it returns is called; that one returns how
 // many there were.
 func (w *world) load(topic string, rate float64) func() int64 {
-	ctx, cancel := context.WithCancel(w.ctx)
-	type outcome struct {
-		events int64
-		err    error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		sum, err := produce.Run(ctx, produce.Config{
-			Seeds: kafka.Seeds, Topic: topic, Partitions: partitions, Rate: rate, Codec: "lz4", Generator: plain,
-		})
-		done <- outcome{sum.Events, err}
-	}()
-	stopped := false
-	stop := func() outcome {
-		stopped = true
-		cancel()
-		return <-done
-	}
-	w.t.Cleanup(func() {
-		if !stopped {
-			stop()
-		}
+	load := w.Load(w.ctx, produce.Config{
+		Topic: topic, Partitions: partitions, Rate: rate, Codec: "lz4", Generator: plain,
 	})
+	w.t.Cleanup(func() { _, _ = load.End() }) // whoever ended it before has looked
 	return func() int64 {
 		w.t.Helper()
-		o := stop()
-		if o.err != nil {
-			w.t.Fatal(fmt.Errorf("load: %w", o.err))
+		sum, err := load.End()
+		if err != nil {
+			w.t.Fatalf("load: %v", err)
 		}
-		return o.events
+		return sum.Events
 	}
 }
 

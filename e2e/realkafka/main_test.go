@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -48,12 +46,8 @@ func run(m *testing.M) int {
 
 func start(dir string) error {
 	bin = dir
-	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator),
-		"github.com/waybill-data/waybill/services/ingest/cmd/ingest",
-		"github.com/waybill-data/waybill/services/writer/cmd/writer",
-		"github.com/waybill-data/waybill/sandbox/cmd/sandbox")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the services: %w\n%s", err, out)
+	if err := stack.Build(dir, false); err != nil {
+		return err
 	}
 	jars := os.Getenv("KAFKA_JARS")
 	if jars == "" {

@@ -3,7 +3,6 @@
 package realkafka
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -37,12 +36,8 @@ type world struct {
 	sent int64
 }
 
-const (
-	// small batches and windows, so that a kill meets several batches in flight.
-	small = "batch:\n  bytes: 64KiB\n  rows: 200\nwindow:\n  batches: 8\n"
-	// quick makes the group notice a dead member soon, and ingest a new topic; the broker allows no shorter session.
-	quick = "  session_timeout: 6s\n  rebalance_timeout: 10s\n  drain_timeout: 5s\n  topic_refresh: 2s\n"
-)
+// quick has ingest notice a new topic soon, too.
+const quick = stack.Quick + "  topic_refresh: 2s\n"
 
 // newWorld starts a stack on a topic of its own, named for the test, and on further ones, all with the contract
 // delivery.v6. It is stopped with the test; when the test fails, the end of each log is shown.
@@ -78,7 +73,7 @@ func lay(t *testing.T, config stack.Config) *world {
 	config.Dir, config.Bin, config.Kafka = t.TempDir(), bin, kafka.Seeds
 	config.KafkaYAML = quick + config.KafkaYAML
 	if config.IngestYAML == "" {
-		config.IngestYAML = small
+		config.IngestYAML = stack.Small
 	}
 	s, err := stack.New(config)
 	if err != nil {
@@ -214,9 +209,7 @@ func (w *world) committed(n int64) {
 // until waits for something that must come.
 func (w *world) until(what string, f func() error) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, 90*time.Second)
-	defer cancel()
-	if err := stack.Poll(ctx, 50*time.Millisecond, what, f); err != nil {
+	if err := stack.Within(w.ctx, 90*time.Second, 50*time.Millisecond, what, f); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -229,9 +222,7 @@ func (w *world) compared() verify.Report {
 	var report verify.Report
 	for range 10 {
 		var err error
-		report, err = verify.Run(w.ctx, verify.Config{
-			Seeds: kafka.Seeds, Admin: "http://" + w.Endpoints.Admin, Topics: w.topics,
-		})
+		report, err = w.Verify(w.ctx, verify.Config{Topics: w.topics})
 		if err != nil {
 			w.t.Fatalf("verify: %v", err)
 		}
@@ -242,9 +233,7 @@ func (w *world) compared() verify.Report {
 		time.Sleep(time.Second)
 	}
 	if !report.OK() {
-		var text bytes.Buffer
-		_ = report.Print(&text)
-		w.t.Fatalf("not exactly once:\n%s", &text)
+		w.t.Fatalf("not exactly once:\n%s", stack.Text(report))
 	}
 	w.t.Log(report.Line())
 	return report
@@ -295,25 +284,19 @@ func (w *world) logged(s *stack.Service, text string) {
 }
 
 // logSize is how many bytes a service has logged.
-func (w *world) logSize(s *stack.Service) int {
+func (w *world) logSize(s *stack.Service) int64 {
 	w.t.Helper()
-	b, err := os.ReadFile(s.Log)
+	log, err := os.Stat(s.Log)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return len(b)
+	return log.Size()
 }
 
 // loggedBehind waits until a service has logged a text behind so many bytes.
-func (w *world) loggedBehind(s *stack.Service, size int, text string) {
+func (w *world) loggedBehind(s *stack.Service, size int64, text string) {
 	w.t.Helper()
-	w.until(s.Name+" logs "+text, func() error {
-		b, err := os.ReadFile(s.Log)
-		if err == nil && !bytes.Contains(b[size:], []byte(text)) {
-			err = fmt.Errorf("not in %s", s.Log)
-		}
-		return err
-	})
+	w.until(s.Name+" logs "+text, func() error { return s.Logged(size, text) })
 }
 
 // metric reads one metric of a service.

@@ -1,11 +1,8 @@
 package stack
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 )
@@ -37,31 +34,13 @@ func (s *Stack) ClearFaults(ctx context.Context, family, id string) error {
 }
 
 func (s *Stack) faults(ctx context.Context, method, family, query string, fault map[string]any, into any) error {
-	var body []byte
+	var body any
 	if fault != nil {
-		var err error
-		if body, err = json.Marshal(fault); err != nil {
-			return err
-		}
+		body = fault
 	}
-	address := "http://" + s.Endpoints.Admin + "/" + family + "/faults" + query
-	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
-	if err != nil {
+	text, err := call(ctx, method, "http://"+s.Endpoints.Admin+"/"+family+"/faults"+query, body)
+	if err != nil || into == nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	switch {
-	case err != nil:
-		return err
-	case response.StatusCode/100 != 2:
-		return fmt.Errorf("%s %s %s: %s: %s", method, address, body, response.Status, text)
-	case into != nil:
-		return json.Unmarshal(text, into)
-	}
-	return nil
+	return json.Unmarshal(text, into)
 }

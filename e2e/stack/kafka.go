@@ -91,6 +91,19 @@ func (l *Log) Committed(ctx context.Context, topics ...string) (int64, error) {
 	return n, nil
 }
 
+// Settled is nil when the group has committed all that the topics hold, and says how far it is otherwise.
+func (l *Log) Settled(ctx context.Context, topics ...string) error {
+	produced, err := l.Produced(ctx, topics...)
+	if err != nil {
+		return err
+	}
+	committed, err := l.Committed(ctx, topics...)
+	if err == nil && committed != produced {
+		err = fmt.Errorf("%s: %d of %d committed", strings.Join(topics, ", "), committed, produced)
+	}
+	return err
+}
+
 // Ends are the ends of a topic's partitions.
 func (l *Log) Ends(ctx context.Context, topic string) (map[int32]int64, error) {
 	listed, err := l.admin.ListEndOffsets(ctx, topic)

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -26,5 +27,47 @@ func Poll(ctx context.Context, every time.Duration, what string, f func() error,
 			return fmt.Errorf("waiting until %s: %w", what, err)
 		case <-tick.C:
 		}
+	}
+}
+
+// Within is Poll for so long. When ctx itself is canceled, that is the error: whoever did it knows why.
+func Within(
+	ctx context.Context, limit, every time.Duration, what string, f func() error, processes ...*Process,
+) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := Poll(limited, every, what, f, processes...)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	return err
+}
+
+// Every calls f, and again every so often, until ctx ends.
+func Every(ctx context.Context, every time.Duration, f func()) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		f()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Pause lets time pass, none when it is negative. It errs when ctx ends first.
+func Pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
 }

@@ -171,8 +171,5 @@ func (p *Process) Await(ctx context.Context, ready func(context.Context) error) 
 // Restart kills the service if it runs, starts it, and waits until it is ready.
 func (s *Service) Restart(ctx context.Context) error {
 	s.Kill()
-	if err := s.Start(); err != nil {
-		return err
-	}
-	return s.Await(ctx, s.Ready)
+	return Up(ctx, s)
 }

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,21 +42,7 @@ func (s *Stack) EachPlace(ctx context.Context, table string, f func(Place)) erro
 
 // Value is the only value that a query gives, as text.
 func (s *Stack) Value(ctx context.Context, sql string) (string, error) {
-	question, err := json.Marshal(map[string]any{"query": sql, "useLegacySql": false})
-	if err != nil {
-		return "", err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
-		"http://"+s.Endpoints.BigQueryREST+"/bigquery/v2/projects/"+Project+"/queries", bytes.NewReader(question))
-	if err != nil {
-		return "", err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
+	text, err := call(ctx, http.MethodPost, s.rest("/queries"), map[string]any{"query": sql, "useLegacySql": false})
 	if err != nil {
 		return "", err
 	}

@@ -197,6 +197,9 @@ func (s *Stack) service(kind string, i int, grpc, admin string) *Service {
 	}
 }
 
+// Services are the writers and the ingests, in this order.
+func (s *Stack) Services() []*Service { return slices.Concat(s.Writers, s.Ingests) }
+
 // Rejoin makes the ingests that are started from now on members of another group, which has read nothing.
 func (s *Stack) Rejoin(group string) error {
 	s.Config.Group = group
@@ -213,13 +216,18 @@ func (s *Stack) Up(ctx context.Context) error {
 
 // UpServices starts writers and ingests and returns when they are ready.
 func (s *Stack) UpServices(ctx context.Context) error {
-	for _, p := range append(append([]*Service{}, s.Writers...), s.Ingests...) {
-		if err := p.Start(); err != nil {
+	return Up(ctx, s.Services()...)
+}
+
+// Up starts services, all at once, and returns when each is ready.
+func Up(ctx context.Context, services ...*Service) error {
+	for _, s := range services {
+		if err := s.Start(); err != nil {
 			return err
 		}
 	}
-	for _, p := range append(append([]*Service{}, s.Writers...), s.Ingests...) {
-		if err := p.Await(ctx, p.Ready); err != nil {
+	for _, s := range services {
+		if err := s.Await(ctx, s.Ready); err != nil {
 			return err
 		}
 	}

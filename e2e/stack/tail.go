@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,15 @@ func Tail(path string, n int) string {
 	}
 	lines := strings.Split(strings.TrimRight(string(b), "\n"), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// Logged is nil when the process has logged a text behind so many bytes of its log.
+func (p *Process) Logged(behind int64, text string) error {
+	b, err := os.ReadFile(p.Log)
+	if err == nil && !bytes.Contains(b[min(behind, int64(len(b))):], []byte(text)) {
+		err = fmt.Errorf("%s has not logged %q, see %s", p.Name, text, p.Log)
+	}
+	return err
 }
 
 // Tails are the last n lines of every log, each below its name.

@@ -42,21 +42,12 @@ type Config struct {
 	GRPCAddr, RESTAddr string
 	// Datasets to make sure of, as project.dataset.
 	Datasets []string
-	// Sync flushes every append to the device. Without it a killed process loses nothing, a power cut may.
-	Sync bool
 	// Discard counts rows and keeps none, and checks none: for measuring writers.
 	Discard bool
-	// StreamRequestLimit and DefaultRequestLimit bound an AppendRows request, in bytes: 0 is 10 MiB on
-	// application-created streams and 20 MB on _default.
-	StreamRequestLimit, DefaultRequestLimit int
+	// StreamRequestLimit bounds an AppendRows request on an application-created stream, in bytes; 0 is 10 MiB.
+	StreamRequestLimit int
 	// RequireParams refuses AppendRows without x-goog-request-params.
 	RequireParams bool
-	// Idle is how long an AppendRows call may be silent; 0 is 600 s.
-	Idle time.Duration
-	// StreamTTL is how long a write stream lives without traffic, on the emulator's clock; 0 is 3 days.
-	StreamTTL time.Duration
-	// SchemaDelay is how long the Storage Write API is blind to a schema update, on the emulator's clock.
-	SchemaDelay time.Duration
 	// TLS, if set, is what gRPC is served with. REST stays without.
 	TLS *tls.Config
 	// Logger is where the emulator says what went wrong inside; nil is slog.Default().
@@ -88,9 +79,7 @@ func Start(ctx context.Context, cfg Config) (*Emulator, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	s, err := store.Open(store.Config{
-		Dir: cfg.Dir, Sync: cfg.Sync, Discard: cfg.Discard, StreamTTL: cfg.StreamTTL, SchemaDelay: cfg.SchemaDelay,
-	})
+	s, err := store.Open(store.Config{Dir: cfg.Dir, Discard: cfg.Discard})
 	if err != nil {
 		return nil, fmt.Errorf("open bigquery store: %w", err)
 	}
@@ -130,8 +119,7 @@ func (e *Emulator) start(ctx context.Context, cfg Config) error {
 	e.addrs = Addrs{GRPC: grpcListener.Addr().String(), REST: restListener.Addr().String()}
 	e.write = write.Serve(grpcListener, write.Config{
 		Store: e.store, Faults: &e.faults, Engine: e.engine, StreamRequestLimit: cfg.StreamRequestLimit,
-		DefaultRequestLimit: cfg.DefaultRequestLimit, RequireParams: cfg.RequireParams, Idle: cfg.Idle,
-		Discard: cfg.Discard, TLS: cfg.TLS,
+		RequireParams: cfg.RequireParams, Discard: cfg.Discard, TLS: cfg.TLS,
 	})
 	e.http = &http.Server{
 		Handler: e.api, ReadHeaderTimeout: 10 * time.Second,

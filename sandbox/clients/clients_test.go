@@ -71,6 +71,25 @@ func TestPython(t *testing.T) {
 	}
 }
 
+// What docs/sandbox.md shows of Python runs as it stands.
+func TestPythonOfThePage(t *testing.T) {
+	t.Parallel()
+	w := open(t, "python", "python3")
+	page, err := os.ReadFile("../../docs/sandbox.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, found := strings.Cut(string(page), "```python\n")
+	block, _, ended := strings.Cut(block, "```")
+	if !found || !ended {
+		t.Fatal("the page has no Python")
+	}
+	block = strings.Replace(block, ".waybill/sandbox.json", w.endpoints, 1)
+	if out := w.run(t, nil, filepath.Join(w.folder, "bin", "python"), "-c", block); !strings.Contains(out, "7 Porto") {
+		t.Errorf("%s", out)
+	}
+}
+
 func TestNode(t *testing.T) {
 	t.Parallel()
 	w := open(t, "node", "node")

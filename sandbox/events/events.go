@@ -90,7 +90,8 @@ type Event struct {
 	Kind    Kind
 }
 
-// New returns a generator. It takes a few milliseconds, in which it finds out how rich events must be to meet Size.
+// New returns a generator. The first with its Size, Seed and Start takes a few milliseconds, in which it finds out how
+// rich events must be to meet Size.
 func New(config Config) *Generator {
 	def := func(value *int, otherwise int) {
 		if *value == 0 {
@@ -104,38 +105,7 @@ func New(config Config) *Generator {
 	if config.Start == 0 {
 		config.Start = 1793491200 * 1e9
 	}
-	g := &Generator{config: config}
-	g.calibrate()
-	return g
-}
-
-// calibrate finds the richness at which the mean of the events is Size: a line through two points, drawn twice, the
-// second time between the means of several samples about the target, since those of single ones are some percent off.
-func (g *Generator) calibrate() {
-	target := float64(g.config.Size)
-	const far, near, samples = 1.5, 0.15, 4
-	low := g.mean(0, 0, 1)
-	slope := (g.mean(far, 0, 1) - low) / far
-	guess := max(0, (target-low)/slope)
-	below := g.mean(guess*(1-near), 0, samples)
-	above := g.mean(guess*(1+near), samples, samples)
-	g.richness = guess
-	if above > below && guess > 0 {
-		g.richness = max(0, guess*(1-near)+2*near*guess*(target-below)/(above-below))
-	}
-}
-
-// mean sets the richness and returns the mean size in bytes of the events of some lives, from the first one on.
-func (g *Generator) mean(richness float64, first, lives uint64) float64 {
-	const life = interleaved * steps
-	g.richness = richness
-	total := 0
-	var scratch []byte
-	for i := first * life; i < (first+lives)*life; i++ {
-		scratch, _, _ = g.encode(scratch[:0], i)
-		total += len(scratch)
-	}
-	return float64(total) / float64(lives*life)
+	return &Generator{config: config, richness: richness(config)}
 }
 
 // Delivery makes event index of the delivery topic. Value and Key are appended to dst's array when it has room, so a

@@ -94,12 +94,8 @@ func Run(ctx context.Context, config Config) (Summary, error) {
 		return Summary{}, fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
-	for _, topic := range []kafka.Topic{
-		{Name: config.Topic, Partitions: config.Partitions}, {Name: config.Topic + kafka.DeadLetter, Partitions: 1},
-	} {
-		if err := Ensure(ctx, client, topic); err != nil {
-			return Summary{}, err
-		}
+	if err := Ensure(ctx, client, kafka.Topic{Name: config.Topic, Partitions: config.Partitions}); err != nil {
+		return Summary{}, err
 	}
 	r := &run{config: config, client: client}
 	if r.next, err = r.source(ctx); err != nil {
@@ -182,7 +178,7 @@ func (r *run) generate(ctx context.Context, fail context.CancelCauseFunc) {
 	// Records outlive an interrupt: the client must not drop what it has taken.
 	recordCtx := context.WithoutCancel(ctx)
 	for i := int64(0); r.config.Events == 0 || i < r.config.Events; i++ {
-		if !r.pace(ctx, i) {
+		if Pace(ctx, r.start, i, r.config.Rate) != nil {
 			return
 		}
 		record, _ := r.pool.Get().(*kgo.Record)
@@ -207,10 +203,11 @@ func (r *run) generate(ctx context.Context, fail context.CancelCauseFunc) {
 	}
 }
 
-// pace waits for event i's turn; false when the context ends.
-func (r *run) pace(ctx context.Context, i int64) bool {
-	if r.config.Rate > 0 {
-		due := r.start.Add(time.Duration(float64(i) / r.config.Rate * float64(time.Second)))
+// Pace waits for the turn of record i of a run, at so many records a second since its start; 0 is flat out. The error
+// is that of a context that has ended.
+func Pace(ctx context.Context, start time.Time, i int64, rate float64) error {
+	if rate > 0 {
+		due := start.Add(time.Duration(float64(i) / rate * float64(time.Second)))
 		if wait := time.Until(due); wait > 0 {
 			timer := time.NewTimer(wait)
 			defer timer.Stop()
@@ -220,7 +217,7 @@ func (r *run) pace(ctx context.Context, i int64) bool {
 			}
 		}
 	}
-	return ctx.Err() == nil
+	return ctx.Err()
 }
 
 func (r *run) report(done <-chan struct{}) {
@@ -264,8 +261,13 @@ func codecByName(name string) (kgo.CompressionCodec, error) {
 	return kgo.CompressionCodec{}, fmt.Errorf("unknown codec %q: use none, lz4 or zstd", name)
 }
 
-// Ensure creates a topic unless it exists.
+// Ensure creates a topic and its dead-letter topic, of one partition, unless they exist.
 func Ensure(ctx context.Context, client *kgo.Client, topic kafka.Topic) error {
+	return errors.Join(ensure(ctx, client, topic),
+		ensure(ctx, client, kafka.Topic{Name: topic.Name + kafka.DeadLetter, Partitions: 1}))
+}
+
+func ensure(ctx context.Context, client *kgo.Client, topic kafka.Topic) error {
 	request := kmsg.NewPtrCreateTopicsRequest()
 	request.TimeoutMillis = 10_000
 	one := kmsg.NewCreateTopicsRequestTopic()

@@ -30,7 +30,7 @@ func TestEveryEventOnce(t *testing.T) {
 			events.DeliveryTopic, events.StockTopic, events.ParcelTopic, events.ScanJSONTopic, events.ScanProtoTopic,
 		} {
 			cluster := sandboxtest.Kafka(t, kafka.Config{})
-			const count, first = 1500, 100
+			const count, first = 600, 100
 			reported := int64(0)
 			config := produce.Config{
 				Seeds: cluster.Seeds(), Topic: topic, Partitions: 3, Events: count, First: first, Codec: codec,

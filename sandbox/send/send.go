@@ -68,12 +68,8 @@ func Run(ctx context.Context, c Config, in io.Reader) (sent int64, err error) {
 		return 0, fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
-	for _, topic := range []kafka.Topic{
-		{Name: c.Topic, Partitions: c.Partitions}, {Name: c.Topic + kafka.DeadLetter, Partitions: 1},
-	} {
-		if err := produce.Ensure(ctx, client, topic); err != nil {
-			return 0, err
-		}
+	if err := produce.Ensure(ctx, client, kafka.Topic{Name: c.Topic, Partitions: c.Partitions}); err != nil {
+		return 0, err
 	}
 	start := time.Now()
 	var first error
@@ -86,11 +82,8 @@ func Run(ctx context.Context, c Config, in io.Reader) (sent int64, err error) {
 	}
 	for n := range max(c.Repeat, 1) {
 		for i := range records {
-			if c.Rate > 0 {
-				due := start.Add(time.Duration(float64(n*len(records)+i) / c.Rate * float64(time.Second)))
-				if err := wait(ctx, time.Until(due)); err != nil {
-					return sent, errors.Join(err, client.Flush(context.WithoutCancel(ctx)))
-				}
+			if err := produce.Pace(ctx, start, int64(n*len(records)+i), c.Rate); err != nil {
+				return sent, errors.Join(err, client.Flush(context.WithoutCancel(ctx)))
 			}
 			one := *records[i]
 			client.Produce(ctx, &one, results) // results come one at a time
@@ -100,20 +93,6 @@ func Run(ctx context.Context, c Config, in io.Reader) (sent int64, err error) {
 		return sent, err
 	}
 	return sent, first
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // read reads all lines first: what is wrong with the last is said before the first is sent.
@@ -140,7 +119,8 @@ func (c *Config) record(text []byte) (*kgo.Record, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&l); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: a line is a JSON object of key, headers, value or value_base64, partition and "+
+			"timestamp_ms", err)
 	}
 	r := &kgo.Record{Topic: c.Topic, Partition: -1}
 	if l.Key != nil {

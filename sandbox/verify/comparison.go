@@ -10,11 +10,13 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/waybill-data/waybill/sandbox/events"
+	"github.com/waybill-data/waybill/sandbox/kafka"
 )
 
-// Headers of a dead letter that name its origin, and the suffix of its topic.
+// Headers of a dead letter that name its origin.
 const (
-	deadLetter      = ".dead-letter"
 	headerTopic     = "waybill-topic"
 	headerPartition = "waybill-partition"
 	headerOffset    = "waybill-offset"
@@ -22,7 +24,6 @@ const (
 	headerKey       = "waybill-key"            // the record's key: absent when it had none
 	headerLeftOut   = "waybill-value-left-out" // the value was too large for the dead-letter topic
 	headerPrefix    = "waybill-"
-	headerType      = "item_type_name"
 )
 
 // comparison is one topic being compared.
@@ -164,7 +165,7 @@ func (c *comparison) record(record *kgo.Record) {
 	default:
 		c.report.Missing++
 		c.off(Missing, record.Partition, record.Offset,
-			fmt.Sprintf("neither in %s nor in %s%s", strings.Join(c.topic.Tables, ", "), c.topic.Name, deadLetter))
+			fmt.Sprintf("neither in %s nor in %s", strings.Join(c.topic.Tables, ", "), c.topic.Name+kafka.DeadLetter))
 	}
 }
 
@@ -251,7 +252,7 @@ func (c *comparison) off(kind Kind, partition int32, offset int64, detail string
 // typeOf is a record's item_type_name: the first, should there be several.
 func typeOf(record *kgo.Record) string {
 	for _, h := range record.Headers {
-		if h.Key == headerType {
+		if h.Key == events.TypeHeader {
 			return string(h.Value)
 		}
 	}

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	topic = events.DeliveryTopic
-	count = 100
+	count = 60
 )
 
 // Made once: both take a while.

@@ -19,13 +19,12 @@ type tables struct {
 	client *http.Client
 }
 
-// tableRow is where one row comes from, and where it is: its number in its write stream.
+// tableRow is where one row comes from, and the write stream that it is in.
 type tableRow struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
 	Stream    string `json:"stream"`
-	Row       int64  `json:"row"`
 }
 
 var errAbsent = errors.New("not there")

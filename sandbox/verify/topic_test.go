@@ -12,7 +12,7 @@ import (
 // Where delivery is at least once further rows are counted, and rows without a record are what they always are.
 func TestAtLeastOnce(t *testing.T) {
 	l := newLab(t).fill()
-	l.rows = append(l.rows, l.rows[3], l.rows[3], l.rows[50])
+	l.rows = append(l.rows, l.rows[3], l.rows[3], l.rows[40])
 	atLeastOnce := func(c *verify.Config) {
 		c.Topics = slices.Clone(c.Topics)
 		c.Topics[0].AtLeastOnce = true

@@ -24,6 +24,7 @@ import (
 
 	"github.com/waybill-data/waybill/sandbox/events"
 	"github.com/waybill-data/waybill/sandbox/events/schemas"
+	"github.com/waybill-data/waybill/sandbox/kafka"
 )
 
 // Config of one comparison.
@@ -142,7 +143,7 @@ func compare(ctx context.Context, config Config, topic Topic, tables *tables, lo
 			return TopicReport{}, err
 		}
 	}
-	if err := log.each(ctx, topic.Name+deadLetter, nil, c.deadLetter); err != nil && !errors.Is(err, errNoTopic) {
+	if err := log.each(ctx, topic.Name+kafka.DeadLetter, nil, c.deadLetter); err != nil && !errors.Is(err, errNoTopic) {
 		return TopicReport{}, err
 	}
 	choose := func(spans []span) { c.chooseSample(spans, config.Sample, config.Seed) }

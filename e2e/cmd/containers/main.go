@@ -17,8 +17,6 @@ type command struct {
 	Compose string `default:"docker compose" help:"The command that is docker compose, with its first arguments."`
 	Docker  string `default:"docker" help:"The command of the engine."`
 	Writers int    `default:"3" help:"How many writers."`
-	Ingest  string `default:"127.0.0.1:7081" help:"Admin address of ingest."`
-	Sandbox string `default:"127.0.0.1:19059" help:"Admin address of the sandbox."`
 }
 
 func main() {
@@ -34,8 +32,7 @@ func (c *command) Run(ctx context.Context, std cli.Streams) error {
 		return fmt.Errorf("--writers must be between 1 and 10, got %d", c.Writers)
 	}
 	report, err := fleet.Containers(ctx, fleet.ContainersConfig{
-		Compose: strings.Fields(c.Compose), Docker: strings.Fields(c.Docker), Writers: c.Writers,
-		Ingest: c.Ingest, Sandbox: c.Sandbox, Out: std.Out,
+		Compose: strings.Fields(c.Compose), Docker: strings.Fields(c.Docker), Writers: c.Writers, Out: std.Out,
 	})
 	if err != nil {
 		return err

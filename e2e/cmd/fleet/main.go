@@ -38,9 +38,8 @@ var errBroken = errors.New("a goal was not met: see above")
 
 // Run does it.
 func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
-	if c.Rate < 100 || c.Rate > 20_000 {
-		return fmt.Errorf("--rate must be between 100 and 20000, got %v: with less, lanes are silent by themselves",
-			c.Rate)
+	if err := fleet.CheckRate(c.Rate); err != nil {
+		return err
 	}
 	if c.Lanes < 8 || c.Lanes > 2000 {
 		return fmt.Errorf("--lanes must be between 8 and 2000, got %d", c.Lanes)

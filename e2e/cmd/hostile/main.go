@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/hostile"
+	"github.com/waybill-data/waybill/e2e/stack"
 	"github.com/waybill-data/waybill/pkg/cli"
 )
 
@@ -77,13 +77,7 @@ func (c *runCmd) Run(ctx context.Context, std cli.Streams) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err == nil && !c.Keep || ctx.Err() != nil {
-			err = errors.Join(err, os.RemoveAll(dir))
-			return
-		}
-		fmt.Fprintf(std.Err, "\ndata and logs are in %s\n", filepath.Join(dir, "logs"))
-	}()
+	defer func() { err = stack.Tidy(ctx, dir, c.Keep, err, std.Err) }()
 	report, err := hostile.Run(ctx, hostile.Config{
 		Dir: dir, Bin: c.Bin, Each: c.Each, Rate: c.Rate, Only: c.Only, Out: std.Out,
 		Self: self, Shared: c.Shared,

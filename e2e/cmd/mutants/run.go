@@ -18,7 +18,6 @@ type command struct {
 	Fast     bool     `help:"Only the scripts on the fake clock, no processes."`
 	Only     string   `help:"Only this mutant." placeholder:"NAME"`
 	Bin      string   `default:"bin" help:"Folder of the binaries as they are released: sandbox, writer and ingest." type:"path"`
-	Rounds   int      `default:"3" help:"How often a mutant may get away before it counts as survived: what is end to end has timing in it."`
 	Parallel int      `default:"4" help:"Scenarios, or mutants of a walk, that run at the same time."`
 	Walk     bool     `help:"Mutate each condition of the exactly-once path, one at a time, and run the tests of its package."`
 	Package  string   `help:"Walk only the packages whose path contains this." placeholder:"TEXT"`
@@ -136,12 +135,15 @@ func (c *command) controlScenarios(ctx context.Context, out io.Writer, b *binari
 	return nil
 }
 
+// rounds are how often a mutant may get away before it counts as survived: what is end to end has timing in it.
+const rounds = 3
+
 // killEndToEnd lets a mutant loose until verify finds something.
 func (c *command) killEndToEnd(ctx context.Context, b *binaries, m mutant) (string, error) {
 	if m.scenario == nil {
 		return "", nil
 	}
-	for range max(1, c.Rounds) {
+	for range rounds {
 		found, err := m.scenario.play(ctx, b.dir, b.mutated, m.name)
 		if found != "" || err != nil {
 			return found, err

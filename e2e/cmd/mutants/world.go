@@ -83,9 +83,7 @@ func (s *scenario) play(ctx context.Context, dir, bin, mutant string) (found str
 
 // verify compares every offset.
 func (w *world) verify() (found string, err error) {
-	report, err := verify.Run(w.ctx, verify.Config{
-		Seeds: []string{w.Endpoints.Kafka}, Admin: "http://" + w.Endpoints.Admin, Topics: verify.Builtin("waybill")[:1],
-	})
+	report, err := w.Verify(w.ctx, verify.Config{Topics: verify.Builtin(stack.Dataset)[:1]})
 	switch {
 	case err != nil:
 		return "", err
@@ -126,13 +124,7 @@ func (w *world) produce(n int64, mix events.Config) error {
 }
 
 // startIngest starts ingest and waits until it is ready.
-func (w *world) startIngest() error {
-	i := w.Ingests[0]
-	if err := i.Start(); err != nil {
-		return err
-	}
-	return i.Await(w.ctx, i.Ready)
-}
+func (w *world) startIngest() error { return stack.Up(w.ctx, w.Ingests[0]) }
 
 // opened waits until ingest has opened its lane of the delivery topic.
 func (w *world) opened() error { return w.openedBy(w.Ingests[0]) }
@@ -197,9 +189,7 @@ func (w *world) written(n int64) error {
 
 // eventually waits for something that must come.
 func (w *world) eventually(limit time.Duration, f func() error) error {
-	ctx, cancel := context.WithTimeout(w.ctx, limit)
-	defer cancel()
-	return stack.Poll(ctx, 10*time.Millisecond, "it has come", f)
+	return stack.Within(w.ctx, limit, 10*time.Millisecond, "it has come", f)
 }
 
 // fault makes the sandbox's kafka or bigquery misbehave.

@@ -91,18 +91,11 @@ func (c *command) show(ctx context.Context, out io.Writer, s *stack.Stack) error
 
 // verify compares Kafka with the tables and returns the last line to print.
 func (c *command) verify(ctx context.Context, out io.Writer, s *stack.Stack) (string, error) {
-	report, err := verify.Run(ctx, verify.Config{
-		Seeds: []string{s.Endpoints.Kafka}, Admin: "http://" + s.Endpoints.Admin, Topics: verify.Builtin("waybill")[:1],
-		Seed: c.Seed,
-	})
+	report, err := s.Verify(ctx, verify.Config{Topics: verify.Builtin(stack.Dataset)[:1], Seed: c.Seed})
 	if err != nil {
 		return "", err
 	}
-	var text strings.Builder
-	if err := report.Print(&text); err != nil {
-		return "", err
-	}
-	body := strings.TrimRight(text.String(), "\n")
+	body := strings.TrimRight(stack.Text(report), "\n")
 	body = strings.TrimRight(strings.TrimSuffix(body, report.Line()), "\n")
 	fmt.Fprintf(out, "What Kafka holds against what the table holds, offset by offset\n\n%s\n\n", body)
 	if !report.OK() {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/stack"
@@ -14,21 +13,7 @@ import (
 )
 
 // contracts are the built-in ones, and one whose table gains columns with its schema.
-const contracts = `  - builtin: delivery.v6
-  - builtin: stock.v1
-  - topic: parcels
-    format: avro
-    framing: confluent
-    subject: parcels-value
-    evolution: additive
-    table: parcels
-    types: [contracts.parcel.*]
-    event_id: parcel_id
-    event_time: {field: scanned_at}
-`
-
-// quick makes the group notice a member that is gone soon.
-const quick = "  session_timeout: 6s\n  rebalance_timeout: 10s\n  drain_timeout: 5s\n"
+const contracts = "  - builtin: delivery.v6\n  - builtin: stock.v1\n" + stack.Parcels
 
 // load is what is produced, and what goes wrong meanwhile.
 type load struct {
@@ -42,25 +27,16 @@ func newLoad(s *stack.Stack) *load { return &load{stack: s} }
 
 // start produces until the function that it returns is called, which says what went wrong.
 func (l *load) start(ctx context.Context) (end func() error) {
-	ctx, cancel := context.WithCancel(ctx)
-	var (
-		producers sync.WaitGroup
-		failed    = make([]error, 2)
-	)
-	for i, config := range []produce.Config{
-		{Topic: stack.DeliveryTopic, Rate: 300, Generator: events.Config{
-			Size: 4000, TruncatedEvery: 100, UnknownTypeEvery: 100,
-		}},
-		{Topic: stack.StockTopic, Rate: 300},
-	} {
-		config.Seeds, config.Codec = l.stack.Seeds(), "none"
-		producers.Go(func() {
-			if _, err := produce.Run(ctx, config); ctx.Err() == nil {
-				failed[i] = err
-			}
-		})
+	bad := events.Config{Size: 4000, TruncatedEvery: 100, UnknownTypeEvery: 100}
+	deliveries := l.stack.Load(ctx, produce.Config{
+		Topic: stack.DeliveryTopic, Rate: 300, Codec: "none", Generator: bad,
+	})
+	stock := l.stack.Load(ctx, produce.Config{Topic: stack.StockTopic, Rate: 300, Codec: "none"})
+	return func() error {
+		_, first := deliveries.End()
+		_, second := stock.End()
+		return errors.Join(first, second)
 	}
-	return func() error { cancel(); producers.Wait(); return errors.Join(failed...) }
 }
 
 // step is something that goes wrong, and what metrics say once it has.

@@ -40,7 +40,7 @@ func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
 		return err
 	}
 	s, err := stack.New(stack.Config{
-		Dir: dir, Bin: c.Bin, Writers: 2, Ingests: 2, Contracts: contracts, KafkaYAML: quick,
+		Dir: dir, Bin: c.Bin, Writers: 2, Ingests: 2, Contracts: contracts, KafkaYAML: stack.Quick,
 	})
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (c *command) play(ctx context.Context, s *stack.Stack, out io.Writer) error
 	produced := load.start(ctx)
 	err := load.trouble(ctx, out)
 	if err == nil {
-		err = rest(ctx, c.For-time.Since(began))
+		err = stack.Pause(ctx, c.For-time.Since(began))
 	}
 	// The last scrapes are those of a load that lasts.
 	err = errors.Join(err, scraped(), produced())
@@ -75,16 +75,6 @@ func (c *command) play(ctx context.Context, s *stack.Stack, out io.Writer) error
 			time.Since(began).Seconds(), c.Into)
 	}
 	return err
-}
-
-// rest lets time pass, so that rates have something to be rates of.
-func rest(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }
 
 // mark is in each folder that scrape made: it is never right to delete another one.

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,12 +17,11 @@ type target struct{ job, admin string }
 type scraper struct {
 	into    string
 	targets []target
-	client  http.Client
 	count   int // of pages that are kept
 }
 
 func newScraper(into string, s *stack.Stack) *scraper {
-	p := &scraper{into: into, client: http.Client{Timeout: 10 * time.Second}}
+	p := &scraper{into: into}
 	for _, w := range s.Writers {
 		p.targets = append(p.targets, target{"writer", w.Admin})
 	}
@@ -61,7 +57,9 @@ func (p *scraper) start(ctx context.Context, every time.Duration) (end func() er
 // scrape keeps a page of each process that responds: those that are down have none, as for Prometheus.
 func (p *scraper) scrape(ctx context.Context) error {
 	for _, t := range p.targets {
-		text, err := p.page(ctx, t.admin)
+		one, cancel := context.WithTimeout(ctx, 10*time.Second)
+		text, err := stack.Fetch(one, "http://"+t.admin+"/metrics")
+		cancel()
 		if err != nil {
 			continue
 		}
@@ -76,20 +74,4 @@ func (p *scraper) scrape(ctx context.Context) error {
 		p.count++
 	}
 	return nil
-}
-
-func (p *scraper) page(ctx context.Context, admin string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/metrics", nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := p.client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET %s/metrics: %s", admin, response.Status)
-	}
-	return io.ReadAll(response.Body)
 }

@@ -5,9 +5,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"time"
 
 	"github.com/waybill-data/waybill/e2e/fleet"
 	"github.com/waybill-data/waybill/e2e/stack"
@@ -15,14 +13,13 @@ import (
 )
 
 type command struct {
-	Bin       string        `default:"bin" type:"path" help:"Folder of this version's sandbox, writer and ingest."`
-	Source    string        `default:"." type:"path" help:"This version's source."`
-	OldBin    string        `required:"" type:"path" help:"Folder of the other version's writer and ingest."`
-	OldSource string        `required:"" type:"path" help:"The other version's source."`
-	Ref       string        `default:"the other version" help:"What to call the other version."`
-	Rate      float64       `default:"1600" help:"Events a second, over 32 lanes."`
-	Stay      time.Duration `default:"3s" help:"How long events flow between two steps."`
-	Keep      bool          `help:"Keep data and logs also when all is well."`
+	Bin       string  `default:"bin" type:"path" help:"Folder of this version's sandbox, writer and ingest."`
+	Source    string  `default:"." type:"path" help:"This version's source."`
+	OldBin    string  `required:"" type:"path" help:"Folder of the other version's writer and ingest."`
+	OldSource string  `required:"" type:"path" help:"The other version's source."`
+	Ref       string  `default:"the other version" help:"What to call the other version."`
+	Rate      float64 `default:"1600" help:"Events a second, over 32 lanes."`
+	Keep      bool    `help:"Keep data and logs also when all is well."`
 }
 
 func main() {
@@ -34,9 +31,8 @@ var errBroken = errors.New("an event is lost or doubled: see above")
 
 // Run does it.
 func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
-	if c.Rate < 100 || c.Rate > 20_000 {
-		return fmt.Errorf("--rate must be between 100 and 20000, got %v: with less, lanes are silent by themselves",
-			c.Rate)
+	if err := fleet.CheckRate(c.Rate); err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", "waybill-upgrade-")
 	if err != nil {
@@ -45,7 +41,7 @@ func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
 	defer func() { err = stack.Tidy(ctx, dir, c.Keep, err, std.Err) }()
 	report, err := fleet.Upgrade(ctx, fleet.UpgradeConfig{
 		Dir: dir, Bin: c.Bin, OldBin: c.OldBin, OldSource: c.OldSource, Source: c.Source,
-		Rate: c.Rate, Stay: c.Stay, Out: std.Out,
+		Rate: c.Rate, Out: std.Out,
 	})
 	if err != nil {
 		return err

@@ -138,18 +138,11 @@ func evaluate(ctx context.Context, engine *query.Engine, c *row.Column) (any, er
 		return nil, nil
 	}
 	if from.Repeated != c.Repeated || from.Type != c.Type && !slices.Contains(coerced[from.Type], c.Type) {
-		return nil, fmt.Errorf("it is of type %s, and the column of type %s", spelled(from), spelled(c))
+		return nil, fmt.Errorf("it is of type %s, and the column of type %s", from.SQL(), c.SQL())
 	}
 	var out any
 	d := json.NewDecoder(bytes.NewReader(row.AppendValue(nil, from, value, row.People)))
 	d.UseNumber()
 	err = d.Decode(&out)
 	return out, err
-}
-
-func spelled(c *row.Column) string {
-	if c.Repeated {
-		return "ARRAY<" + string(c.Type) + ">"
-	}
-	return string(c.Type)
 }

@@ -3,9 +3,166 @@ package query
 import (
 	"database/sql/driver"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/waybill-data/waybill/sandbox/bigquery/row"
 )
+
+// dateParts are the parts of EXTRACT, *_TRUNC, *_DIFF, *_ADD and *_SUB; those with microseconds have one length always.
+var dateParts = map[string]int64{
+	"MICROSECOND": 1, "MILLISECOND": 1000, "SECOND": 1e6, "MINUTE": 60e6, "HOUR": 3600e6, "DAY": 86400e6,
+	"WEEK": 0, "ISOWEEK": 0, "MONTH": 0, "QUARTER": 0, "YEAR": 0, "DAYOFWEEK": 0, "DAYOFYEAR": 0, "DATE": 0,
+}
+
+func partOf(e *expr) (string, error) {
+	if e.op == "path" && len(e.path) == 1 {
+		part := strings.ToUpper(e.path[0])
+		if _, known := dateParts[part]; known {
+			return part, nil
+		}
+	}
+	return "", refuse(e.at, "The sandbox does not know this date part")
+}
+
+func extract(e *expr, args []value) (value, error) {
+	if _, known := dateParts[e.text]; !known {
+		return value{}, refuse(e.at, "The sandbox does not support EXTRACT(%s)", e.text)
+	}
+	zone := "'UTC'"
+	if len(args) > 1 {
+		zone = args[1].sql
+	}
+	us, err := moment(args[0], e.at)
+	if e.text == "DATE" {
+		return typed(row.Date, "bq_date(%s, %s)", us, zone), err
+	}
+	return typed(row.Integer, "bq_extract('%s', %s, %s)", e.text, us, zone), err
+}
+
+// moment is a TIMESTAMP, DATE or DATETIME as microseconds.
+func moment(v value, at int) (string, error) {
+	switch {
+	case v.col.Repeated:
+	case v.col.Type == row.Timestamp:
+		return v.sql, nil
+	case v.col.Type == row.Date, v.col.Type == row.DateTime, v.col.Type == row.String, v.col.Type == "":
+		return "bq_cast(" + v.sql + ", 'STRING', 'TIMESTAMP', 0)", nil
+	}
+	return "", refuse(at, "No matching signature: %s is not a date or a time", v.col.Type)
+}
+
+// dated translates the functions with a date part; ok is false for any other call.
+func (t *translator) dated(e *expr, sc *scope) (out value, ok bool, err error) {
+	kind, verb, found := strings.Cut(e.text, "_")
+	if e.text == "DATE" || e.text == "TIMESTAMP" {
+		out, err = t.convert(e, sc)
+		return out, true, err
+	}
+	if !found || kind != "TIMESTAMP" && kind != "DATE" && kind != "DATETIME" ||
+		!slices.Contains([]string{"TRUNC", "DIFF", "ADD", "SUB"}, verb) {
+		return out, false, nil
+	}
+	n := len(e.args)
+	if n < 2 || n > 3 {
+		return out, true, refuse(e.at, "%s takes two or three arguments", e.text)
+	}
+	a, err := t.expr(e.args[0], sc)
+	if err != nil {
+		return out, true, err
+	}
+	result := row.Type(kind)
+	us, err := moment(a, e.at)
+	if err != nil {
+		return out, true, err
+	}
+	switch verb {
+	case "TRUNC":
+		out, err = t.trunc(e, us, sc)
+	case "DIFF":
+		b, err := t.expr(e.args[1], sc)
+		if err != nil || n != 3 {
+			return out, true, cmpErr(err, refuse(e.at, "%s takes three arguments", e.text))
+		}
+		other, err := moment(b, e.at)
+		if err != nil {
+			return out, true, err
+		}
+		part, err := partOf(e.args[2])
+		return typed(row.Integer, "bq_diff('%s', %s, %s, %t)", part, us, other, kind == "TIMESTAMP"), true, err
+	default:
+		out, err = t.shift(e, us, verb, sc)
+	}
+	if err != nil {
+		return out, true, err
+	}
+	return typed(result, "bq_cast(%s, 'TIMESTAMP', '%s', 0)", out.sql, result), true, nil
+}
+
+func cmpErr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+func (t *translator) trunc(e *expr, us string, sc *scope) (value, error) {
+	part, err := partOf(e.args[1])
+	if err != nil {
+		return value{}, err
+	}
+	zone := value{sql: "'UTC'"}
+	if len(e.args) == 3 {
+		if zone, err = t.expr(e.args[2], sc); err != nil {
+			return value{}, err
+		}
+	}
+	return typed(row.Timestamp, "bq_trunc('%s', %s, %s)", part, us, zone.sql), nil
+}
+
+func (t *translator) shift(e *expr, us, verb string, sc *scope) (value, error) {
+	i := e.args[1]
+	if i.op != "interval" {
+		return value{}, refuse(i.at, "%s takes an INTERVAL", e.text)
+	}
+	if _, known := dateParts[i.text]; !known {
+		return value{}, refuse(i.at, "The sandbox does not support INTERVAL … %s", i.text)
+	}
+	n, err := t.expr(i.args[0], sc)
+	if err != nil {
+		return value{}, err
+	}
+	sign := ""
+	if verb == "SUB" {
+		sign = "-"
+	}
+	return typed(row.Timestamp, "bq_add('%s', %s, %s(%s))", i.text, us, sign, n.sql), nil
+}
+
+// convert is DATE(x[, zone]) and TIMESTAMP(x).
+func (t *translator) convert(e *expr, sc *scope) (value, error) {
+	args, err := t.all(e.args, sc)
+	switch {
+	case err != nil:
+		return value{}, err
+	case e.text == "DATE" && len(args) == 3:
+		return typed(row.Date, "printf('%%04d-%%02d-%%02d', %s, %s, %s)", args[0].sql, args[1].sql, args[2].sql), nil
+	case len(args) == 0 || len(args) > 2 || e.text == "TIMESTAMP" && len(args) != 1:
+		return value{}, refuse(e.at, "The sandbox does not support %s with %s arguments", e.text,
+			strconv.Itoa(len(args)))
+	}
+	us, err := moment(args[0], e.at)
+	if err != nil || e.text == "TIMESTAMP" {
+		return typed(row.Timestamp, "%s", us), err
+	}
+	zone := "'UTC'"
+	if len(args) == 2 {
+		zone = args[1].sql
+	}
+	return typed(row.Date, "bq_date(%s, %s)", us, zone), nil
+}
 
 // local is a moment in a zone: an IANA name, or an offset such as +02:00.
 func local(us, zone driver.Value) (time.Time, error) {

@@ -151,6 +151,9 @@ func result(c *row.Column, v any) (any, error) {
 	}
 	switch c.Type {
 	case row.Integer, row.Timestamp:
+		if tooLarge(v) {
+			return nil, refuse(-1, "int64 overflow: %v", v)
+		}
 		return whole(v), nil
 	case row.Float:
 		return fraction(v), nil

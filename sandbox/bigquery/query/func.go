@@ -1,16 +1,16 @@
 package query
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/waybill-data/waybill/sandbox/bigquery/row"
 )
 
-// function is a GoogleSQL function as a pattern of SQLite's SQL, in which $1, $2, … are the arguments and $* all of
-// them.
+// function is a GoogleSQL function as a pattern of SQLite's SQL, in which $1, $2, … are the arguments, $* all of them,
+// and $t the type of the first.
 type function struct {
 	least, most int
 	sql         string
@@ -29,6 +29,24 @@ func widest(args []value) (t row.Type) {
 
 const many = 1000
 
+// jsonScalar is a scalar inside JSON as text: SQLite's own has numbers for booleans, and text for objects and arrays.
+const jsonScalar = `CASE json_type($1, $2) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' WHEN 'object' THEN NULL
+	WHEN 'array' THEN NULL ELSE CAST(json_extract($1, $2) AS TEXT) END`
+
+// whiteSpace is what TRIM takes off: all that Unicode calls white space. SQLite's takes off blanks alone.
+const whiteSpace = "char(9, 10, 11, 12, 13, 32, 133, 160, 5760, 8192, 8193, 8194, 8195, 8196, 8197, 8198, 8199, " +
+	"8200, 8201, 8202, 8232, 8233, 8239, 8287, 12288)"
+
+// otherwise are the last arguments of functions that can do without them.
+var otherwise = map[string]string{
+	"STRING_AGG": "','", "JSON_VALUE": "'$'", "JSON_EXTRACT_SCALAR": "'$'", "CURRENT_DATE": "'UTC'",
+	"FORMAT_TIMESTAMP": "'UTC'", "TRIM": whiteSpace, "LTRIM": whiteSpace, "RTRIM": whiteSpace,
+	"SUBSTR": toTheEnd, "SUBSTRING": toTheEnd,
+}
+
+// toTheEnd is longer than any text.
+const toTheEnd = "9223372036854775807"
+
 var functions = map[string]function{
 	"ABS": {1, 1, "abs($1)", nil}, "SIGN": {1, 1, "sign($1)", nil},
 	"ROUND": {1, 2, "round($*)", is(row.Float)}, "FLOOR": {1, 1, "CAST(floor($1) AS REAL)", is(row.Float)},
@@ -36,9 +54,7 @@ var functions = map[string]function{
 	"SQRT": {1, 1, "sqrt($1)", is(row.Float)}, "POW": {2, 2, "pow($1, $2)", is(row.Float)},
 	"POWER": {2, 2, "pow($1, $2)", is(row.Float)}, "LN": {1, 1, "ln($1)", is(row.Float)},
 	"LOG10": {1, 1, "log10($1)", is(row.Float)}, "EXP": {1, 1, "exp($1)", is(row.Float)},
-	"MOD": {2, 2, "($1 % $2)", widest}, "DIV": {
-		2, 2, "(CAST($1 AS INTEGER) / CAST($2 AS INTEGER))", is(row.Integer),
-	},
+	"MOD": {2, 2, "bq_mod($1, $2)", widest}, "DIV": {2, 2, "bq_div($1, $2)", is(row.Integer)},
 	"SAFE_DIVIDE": {2, 2, "bq_divide($1, $2, 1)", is(row.Float)}, "IEEE_DIVIDE": {
 		2, 2, "bq_divide($1, $2, 1)", is(row.Float),
 	},
@@ -46,10 +62,11 @@ var functions = map[string]function{
 	"IFNULL": {2, 2, "ifnull($1, $2)", widest}, "COALESCE": {1, many, "coalesce($*, NULL)", widest},
 	"NULLIF": {2, 2, "nullif($1, $2)", nil}, "CONCAT": {1, many, "($|)", is(row.String)},
 	"LENGTH": {1, 1, "length($1)", is(row.Integer)}, "CHAR_LENGTH": {1, 1, "length($1)", is(row.Integer)},
-	"BYTE_LENGTH": {1, 1, "length(CAST($1 AS BLOB))", is(row.Integer)}, "LOWER": {1, 1, "lower($1)", nil},
-	"UPPER": {1, 1, "upper($1)", nil}, "TRIM": {1, 2, "trim($*)", nil}, "LTRIM": {1, 2, "ltrim($*)", nil},
-	"RTRIM": {1, 2, "rtrim($*)", nil}, "SUBSTR": {2, 3, "substr($*)", nil}, "SUBSTRING": {2, 3, "substr($*)", nil},
-	"REPLACE": {3, 3, "replace($*)", nil}, "STRPOS": {2, 2, "instr($1, $2)", is(row.Integer)}, "STARTS_WITH": {
+	"BYTE_LENGTH": {1, 1, "length(CAST($1 AS BLOB))", is(row.Integer)}, "LOWER": {1, 1, "bq_lower($1)", nil},
+	"UPPER": {1, 1, "bq_upper($1)", nil}, "TRIM": {1, 2, "trim($1, $2)", nil}, "LTRIM": {1, 2, "ltrim($1, $2)", nil},
+	"RTRIM": {1, 2, "rtrim($1, $2)", nil}, "SUBSTR": {2, 3, "bq_substr($1, $2, $3)", nil},
+	"SUBSTRING": {2, 3, "bq_substr($1, $2, $3)", nil},
+	"REPLACE":   {3, 3, "replace($*)", nil}, "STRPOS": {2, 2, "instr($1, $2)", is(row.Integer)}, "STARTS_WITH": {
 		2, 2, "(substr($1, 1, length($2)) = $2)", is(row.Boolean),
 	},
 	"ENDS_WITH": {
@@ -59,10 +76,9 @@ var functions = map[string]function{
 		2, 2, "bq_regexp_extract($1, $2)", is(row.String),
 	},
 	"TO_HEX": {1, 1, "lower(hex($1))", is(row.String)}, "TO_BASE64": {1, 1, "bq_base64($1)", is(row.String)},
-	"FROM_BASE64": {1, 1, "bq_unbase64($1)", is(row.Bytes)}, "TO_JSON_STRING": {1, 1, "bq_json($1)", is(row.String)},
-	"JSON_VALUE": {1, 2, "CAST(json_extract($1, $2) AS TEXT)", is(row.String)}, "JSON_EXTRACT_SCALAR": {
-		1, 2, "CAST(json_extract($1, $2) AS TEXT)", is(row.String),
-	},
+	"FROM_BASE64": {1, 1, "bq_unbase64($1)", is(row.Bytes)},
+	"TO_JSON_STRING": {1, 1, "ifnull(bq_json($1, $t), 'null')", is(row.String)},
+	"JSON_VALUE": {1, 2, jsonScalar, is(row.String)}, "JSON_EXTRACT_SCALAR": {1, 2, jsonScalar, is(row.String)},
 	"ARRAY_LENGTH":      {1, 1, "json_array_length($1)", is(row.Integer)},
 	"CURRENT_TIMESTAMP": {0, 0, "bq_now()", is(row.Timestamp)},
 	"CURRENT_DATETIME":  {0, 0, "bq_cast(bq_now(), 'TIMESTAMP', 'DATETIME', 0)", is(row.DateTime)},
@@ -124,6 +140,10 @@ func (t *translator) call(e *expr, args []value, sc *scope) (value, error) {
 	if len(args) < f.least || len(args) > f.most {
 		return value{}, refuse(e.at, "%s takes %d to %d arguments, not %d", e.text, f.least, f.most, len(args))
 	}
+	if (e.text == "SUM" || e.text == "AVG") && (args[0].col.Repeated || !numeric(args[0].col.Type)) {
+		return value{}, refuse(e.at, "No matching signature for aggregate function %s for argument types: %s", e.text,
+			args[0].col.SQL())
+	}
 	sql, err := t.fill(e, f, args, sc)
 	if err != nil {
 		return value{}, err
@@ -153,8 +173,11 @@ func (t *translator) fill(e *expr, f function, args []value, sc *scope) (string,
 	for _, a := range args {
 		all = append(all, asReal(a))
 	}
-	if e.text == "ARRAY_AGG" && args[0].col.Type == row.Struct {
+	switch {
+	case e.text == "ARRAY_AGG" && args[0].col.Type == row.Struct:
 		all[0] = "json(" + all[0] + ")"
+	case e.text == "TO_JSON_STRING":
+		all[0] = args[0].sql // decimals to their last digit
 	}
 	distinct := ""
 	if e.distinct {
@@ -163,10 +186,6 @@ func (t *translator) fill(e *expr, f function, args []value, sc *scope) (string,
 	order, err := t.orderBy(e.order, nil, sc)
 	if err != nil {
 		return "", err
-	}
-	otherwise := map[string]string{
-		"STRING_AGG": "','", "JSON_VALUE": "'$'", "JSON_EXTRACT_SCALAR": "'$'", "CURRENT_DATE": "'UTC'",
-		"FORMAT_TIMESTAMP": "'UTC'",
 	}
 	if e.text == "STRING_AGG" && e.distinct && len(args) == 1 {
 		// SQLite takes DISTINCT with one argument only.
@@ -184,6 +203,12 @@ func (t *translator) fill(e *expr, f function, args []value, sc *scope) (string,
 			out.WriteString(strings.Join(all, ", "))
 		case '|':
 			out.WriteString(strings.Join(all, " || "))
+		case 't':
+			kind, err := json.Marshal(args[0].col)
+			if err != nil {
+				return "", err
+			}
+			out.WriteString(literal(string(kind)))
 		case 'd':
 			out.WriteString(distinct)
 		case 'o':
@@ -222,157 +247,4 @@ func (t *translator) over(e *expr, v value, sc *scope) (value, error) {
 	parts = append(parts, order)
 	v.sql += " OVER (" + strings.Join(parts, " ") + ")"
 	return v, nil
-}
-
-// dateParts are the parts of EXTRACT, *_TRUNC, *_DIFF, *_ADD and *_SUB; those with microseconds have one length always.
-var dateParts = map[string]int64{
-	"MICROSECOND": 1, "MILLISECOND": 1000, "SECOND": 1e6, "MINUTE": 60e6, "HOUR": 3600e6, "DAY": 86400e6,
-	"WEEK": 0, "ISOWEEK": 0, "MONTH": 0, "QUARTER": 0, "YEAR": 0, "DAYOFWEEK": 0, "DAYOFYEAR": 0, "DATE": 0,
-}
-
-func partOf(e *expr) (string, error) {
-	if e.op == "path" && len(e.path) == 1 {
-		part := strings.ToUpper(e.path[0])
-		if _, known := dateParts[part]; known {
-			return part, nil
-		}
-	}
-	return "", refuse(e.at, "The sandbox does not know this date part")
-}
-
-func extract(e *expr, args []value) (value, error) {
-	if _, known := dateParts[e.text]; !known {
-		return value{}, refuse(e.at, "The sandbox does not support EXTRACT(%s)", e.text)
-	}
-	zone := "'UTC'"
-	if len(args) > 1 {
-		zone = args[1].sql
-	}
-	us, err := moment(args[0], e.at)
-	if e.text == "DATE" {
-		return typed(row.Date, "bq_date(%s, %s)", us, zone), err
-	}
-	return typed(row.Integer, "bq_extract('%s', %s, %s)", e.text, us, zone), err
-}
-
-// moment is a TIMESTAMP, DATE or DATETIME as microseconds.
-func moment(v value, at int) (string, error) {
-	switch {
-	case v.col.Repeated:
-	case v.col.Type == row.Timestamp:
-		return v.sql, nil
-	case v.col.Type == row.Date, v.col.Type == row.DateTime, v.col.Type == row.String, v.col.Type == "":
-		return "bq_cast(" + v.sql + ", 'STRING', 'TIMESTAMP', 0)", nil
-	}
-	return "", refuse(at, "No matching signature: %s is not a date or a time", v.col.Type)
-}
-
-// dated translates the functions with a date part; ok is false for any other call.
-func (t *translator) dated(e *expr, sc *scope) (out value, ok bool, err error) {
-	kind, verb, found := strings.Cut(e.text, "_")
-	if e.text == "DATE" || e.text == "TIMESTAMP" {
-		out, err = t.convert(e, sc)
-		return out, true, err
-	}
-	if !found || kind != "TIMESTAMP" && kind != "DATE" && kind != "DATETIME" ||
-		!slices.Contains([]string{"TRUNC", "DIFF", "ADD", "SUB"}, verb) {
-		return out, false, nil
-	}
-	n := len(e.args)
-	if n < 2 || n > 3 {
-		return out, true, refuse(e.at, "%s takes two or three arguments", e.text)
-	}
-	a, err := t.expr(e.args[0], sc)
-	if err != nil {
-		return out, true, err
-	}
-	result := row.Type(kind)
-	us, err := moment(a, e.at)
-	if err != nil {
-		return out, true, err
-	}
-	switch verb {
-	case "TRUNC":
-		out, err = t.trunc(e, us, sc)
-	case "DIFF":
-		b, err := t.expr(e.args[1], sc)
-		if err != nil || n != 3 {
-			return out, true, cmpErr(err, refuse(e.at, "%s takes three arguments", e.text))
-		}
-		other, err := moment(b, e.at)
-		if err != nil {
-			return out, true, err
-		}
-		part, err := partOf(e.args[2])
-		return typed(row.Integer, "bq_diff('%s', %s, %s, %t)", part, us, other, kind == "TIMESTAMP"), true, err
-	default:
-		out, err = t.shift(e, us, verb, sc)
-	}
-	if err != nil {
-		return out, true, err
-	}
-	return typed(result, "bq_cast(%s, 'TIMESTAMP', '%s', 0)", out.sql, result), true, nil
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-func (t *translator) trunc(e *expr, us string, sc *scope) (value, error) {
-	part, err := partOf(e.args[1])
-	if err != nil {
-		return value{}, err
-	}
-	zone := value{sql: "'UTC'"}
-	if len(e.args) == 3 {
-		if zone, err = t.expr(e.args[2], sc); err != nil {
-			return value{}, err
-		}
-	}
-	return typed(row.Timestamp, "bq_trunc('%s', %s, %s)", part, us, zone.sql), nil
-}
-
-func (t *translator) shift(e *expr, us, verb string, sc *scope) (value, error) {
-	i := e.args[1]
-	if i.op != "interval" {
-		return value{}, refuse(i.at, "%s takes an INTERVAL", e.text)
-	}
-	if _, known := dateParts[i.text]; !known {
-		return value{}, refuse(i.at, "The sandbox does not support INTERVAL … %s", i.text)
-	}
-	n, err := t.expr(i.args[0], sc)
-	if err != nil {
-		return value{}, err
-	}
-	sign := ""
-	if verb == "SUB" {
-		sign = "-"
-	}
-	return typed(row.Timestamp, "bq_add('%s', %s, %s(%s))", i.text, us, sign, n.sql), nil
-}
-
-// convert is DATE(x[, zone]) and TIMESTAMP(x).
-func (t *translator) convert(e *expr, sc *scope) (value, error) {
-	args, err := t.all(e.args, sc)
-	switch {
-	case err != nil:
-		return value{}, err
-	case e.text == "DATE" && len(args) == 3:
-		return typed(row.Date, "printf('%%04d-%%02d-%%02d', %s, %s, %s)", args[0].sql, args[1].sql, args[2].sql), nil
-	case len(args) == 0 || len(args) > 2 || e.text == "TIMESTAMP" && len(args) != 1:
-		return value{}, refuse(e.at, "The sandbox does not support %s with %s arguments", e.text,
-			strconv.Itoa(len(args)))
-	}
-	us, err := moment(args[0], e.at)
-	if err != nil || e.text == "TIMESTAMP" {
-		return typed(row.Timestamp, "%s", us), err
-	}
-	zone := "'UTC'"
-	if len(args) == 2 {
-		zone = args[1].sql
-	}
-	return typed(row.Date, "bq_date(%s, %s)", us, zone), nil
 }

@@ -127,7 +127,7 @@ func columnRows(t *store.Table) (out []row.Record) {
 			}
 		}
 		out = append(out, row.Record{
-			ref.ProjectId, ref.DatasetId, ref.TableId, c.Name, int64(i + 1), nullable, spelled(c),
+			ref.ProjectId, ref.DatasetId, ref.TableId, c.Name, int64(i + 1), nullable, c.SQL(),
 			"NEVER", "NO", "NO", partitioning, clustering, "NULL", expression,
 		})
 	}
@@ -154,7 +154,7 @@ func fieldRows(t *store.Table) (out []row.Record) {
 				description = text
 			}
 			out = append(out, row.Record{
-				ref.ProjectId, ref.DatasetId, ref.TableId, first, under + c.Name, spelled(c), description, "NULL",
+				ref.ProjectId, ref.DatasetId, ref.TableId, first, under + c.Name, c.SQL(), description, "NULL",
 			})
 			walk(first, under+c.Name+".", c.Fields, described[i].Fields)
 		}
@@ -163,32 +163,4 @@ func fieldRows(t *store.Table) (out []row.Record) {
 		walk("", "", t.Columns(), def.Schema.Fields)
 	}
 	return out
-}
-
-// spelled is a column's type in GoogleSQL.
-func spelled(c *row.Column) string {
-	name := map[row.Type]string{row.Integer: "INT64", row.Float: "FLOAT64", row.Boolean: "BOOL"}[c.Type]
-	switch {
-	case name != "":
-	case c.Type == row.Struct:
-		var fields []string
-		for _, f := range c.Fields {
-			fields = append(fields, f.Name+" "+spelled(f))
-		}
-		name = "STRUCT<" + strings.Join(fields, ", ") + ">"
-	case c.Type == row.Range:
-		name = "RANGE<" + string(c.Element) + ">"
-	case c.MaxLength > 0:
-		name = fmt.Sprintf("%s(%d)", c.Type, c.MaxLength)
-	case c.Precision > 0 && c.Scale > 0:
-		name = fmt.Sprintf("%s(%d, %d)", c.Type, c.Precision, c.Scale)
-	case c.Precision > 0:
-		name = fmt.Sprintf("%s(%d)", c.Type, c.Precision)
-	default:
-		name = string(c.Type)
-	}
-	if c.Repeated {
-		return "ARRAY<" + name + ">"
-	}
-	return name
 }

@@ -177,20 +177,21 @@ func lexString(rest string, at int, prefix string) (token, int, error) {
 		return token{}, 0, refuse(at, "Unclosed string literal")
 	}
 	text := rest[start:i]
-	if !strings.Contains(prefix, "r") {
-		var err error
-		if text, err = unescape(text); err != nil {
-			return token{}, 0, refuse(at, "Illegal escape in string literal")
-		}
-	}
 	kind := tokenString
 	if strings.Contains(prefix, "b") {
 		kind = tokenBytes
 	}
+	if !strings.Contains(prefix, "r") {
+		var err error
+		if text, err = unescape(text, kind == tokenBytes); err != nil {
+			return token{}, 0, refuse(at, "Illegal escape in string literal")
+		}
+	}
 	return token{kind, text, at}, i + len(quote), nil
 }
 
-func unescape(s string) (string, error) {
+// unescape reads the escapes of a literal; one such as \xff is a byte in BYTES, and a character in a STRING.
+func unescape(s string, bytes bool) (string, error) {
 	if !strings.Contains(s, `\`) {
 		return s, nil
 	}
@@ -208,7 +209,7 @@ func unescape(s string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if multibyte || c >= utf8.RuneSelf {
+		if multibyte || c >= utf8.RuneSelf && !bytes {
 			b.WriteRune(c)
 		} else {
 			b.WriteByte(byte(c))

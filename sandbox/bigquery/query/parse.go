@@ -43,7 +43,6 @@ type selectItem struct {
 type source struct {
 	join   string // "", "JOIN", "LEFT JOIN", "CROSS JOIN"
 	path   []string
-	quoted bool
 	sub    *queryNode
 	unnest *expr
 	alias  string
@@ -96,11 +95,16 @@ func parse(sql string) (q *queryNode, err error) {
 			strings.ToUpper(t.text))
 	}
 	read := p.query()
+	p.end()
+	return read, nil
+}
+
+// end is the end of a statement.
+func (p *parser) end() {
 	p.accept(";")
 	if t := p.peek(); t.kind != tokenEnd {
-		return nil, refuse(t.at, "Syntax error: unexpected %q", t.text)
+		p.fail("Syntax error: unexpected %q", t.text)
 	}
-	return read, nil
 }
 
 // refused turns a panic with *Error into a parser's error; the parser leaves a wrong query by one.
@@ -286,15 +290,10 @@ func (p *parser) selectNode() *selectNode {
 		s.where = p.expr()
 	}
 	if p.accept("GROUP", "BY") {
-		for {
-			if t := p.peek(); t.is("ROLLUP") || t.is("CUBE") || t.is("GROUPING") {
-				p.fail("The sandbox does not support GROUP BY %s", strings.ToUpper(t.text))
-			}
-			s.group = append(s.group, p.expr())
-			if !p.accept(",") {
-				break
-			}
+		if t := p.peek(); t.is("ALL") || t.is("ROLLUP") || t.is("CUBE") || t.is("GROUPING") {
+			p.fail("The sandbox does not support GROUP BY %s", strings.ToUpper(t.text))
 		}
+		s.group = p.exprs()
 	}
 	if p.accept("HAVING") {
 		s.having = p.expr()
@@ -380,18 +379,16 @@ func (p *parser) source(join string) *source {
 		s.unnest = p.expr()
 		p.expect(")")
 	default:
-		s.quoted = p.peek().kind == tokenQuoted
 		s.path = p.tablePath()
 	}
+	p.plain()
 	s.alias = p.alias()
+	p.plain()
 	if p.accept("WITH", "OFFSET") {
 		s.offset = "offset"
 		if a := p.alias(); a != "" {
 			s.offset = a
 		}
-	}
-	if p.peek().is("TABLESAMPLE") || p.peek().is("FOR") || p.peek().is("PIVOT") {
-		p.fail("The sandbox does not support %s", strings.ToUpper(p.peek().text))
 	}
 	return s
 }

@@ -91,10 +91,15 @@ func (p *parser) in(left *expr, not bool, at int) *expr {
 	return out
 }
 
-func (p *parser) list(end string) (out []*expr) {
+func (p *parser) list(end string) []*expr {
 	if p.peek().is(end) {
 		return nil
 	}
+	return p.exprs()
+}
+
+// exprs reads expressions with commas between them.
+func (p *parser) exprs() (out []*expr) {
 	for {
 		out = append(out, p.expr())
 		if !p.accept(",") {
@@ -211,6 +216,8 @@ func (p *parser) primary() *expr {
 		leaf.op = "word"
 		leaf.text = strings.ToUpper(t.text)
 		return leaf
+	case t.kind == tokenEnd:
+		p.fail("Syntax error: the query ends too early")
 	case t.kind != tokenWord:
 		p.i--
 		p.fail("Syntax error: unexpected %q", t.text)
@@ -254,9 +261,11 @@ func (p *parser) word(t token, leaf *expr) *expr {
 			leaf.path = []string{p.next().text}
 			return leaf
 		}
-	case "ARRAY", "STRUCT":
-		p.i--
-		p.fail("The sandbox does not support %s here", strings.ToUpper(t.text))
+	case "ARRAY", "STRUCT", "RANGE":
+		if isReserved(t) || p.peek().is("<") {
+			p.i--
+			p.fail("The sandbox does not support %s here", strings.ToUpper(t.text))
+		}
 	}
 	if isReserved(t) && !p.peek().is("(") && !t.is("OFFSET") {
 		p.i--
@@ -319,12 +328,7 @@ func (p *parser) window() *window {
 	w := &window{}
 	p.expect("(")
 	if p.accept("PARTITION", "BY") {
-		for {
-			w.partition = append(w.partition, p.expr())
-			if !p.accept(",") {
-				break
-			}
-		}
+		w.partition = p.exprs()
 	}
 	if p.accept("ORDER", "BY") {
 		w.order = p.orderItems()
@@ -334,6 +338,13 @@ func (p *parser) window() *window {
 	}
 	p.expect(")")
 	return w
+}
+
+// plain refuses what can stand behind a source, before its alias or after it.
+func (p *parser) plain() {
+	if t := p.peek(); t.is("TABLESAMPLE") || t.is("FOR") || (t.is("PIVOT") || t.is("UNPIVOT")) && p.ahead(1).is("(") {
+		p.fail("The sandbox does not support %s", strings.ToUpper(t.text))
+	}
 }
 
 // tablePath reads a table's name: parts may stand in one pair of backticks, and a project may have dashes without any.

@@ -44,10 +44,7 @@ func ParsePolicy(sql string) (policy *Policy, err error) {
 	if !out.Drop {
 		p.granted(sql, out)
 	}
-	p.accept(";")
-	if t := p.peek(); t.kind != tokenEnd {
-		p.fail("Syntax error: unexpected %q", t.text)
-	}
+	p.end()
 	return out, nil
 }
 

@@ -28,6 +28,11 @@ var sqlFunctions = map[string]struct {
 	call func(a []driver.Value) (driver.Value, error)
 }{
 	"bq_divide": {3, divide},
+	"bq_div":    {2, quotient},
+	"bq_mod":    {2, remainder},
+	"bq_lower":  {1, func(a []driver.Value) (driver.Value, error) { return strings.ToLower(text(a[0])), nil }},
+	"bq_upper":  {1, func(a []driver.Value) (driver.Value, error) { return strings.ToUpper(text(a[0])), nil }},
+	"bq_substr": {3, substring},
 	"bq_floor":  {2, func(a []driver.Value) (driver.Value, error) { return floorDiv(whole(a[0]), whole(a[1])), nil }},
 	"bq_unbase64": {1, func(a []driver.Value) (driver.Value,
 		error,
@@ -37,7 +42,7 @@ var sqlFunctions = map[string]struct {
 	"bq_base64": {1, func(a []driver.Value) (driver.Value, error) {
 		return base64.StdEncoding.EncodeToString(blob(a[0])), nil
 	}},
-	"bq_json": {1, toJSON},
+	"bq_json": {2, toJSON},
 	"bq_like": {
 		2, func(a []driver.Value) (driver.Value, error) { return match(likePattern(text(a[1])), text(a[0])) },
 	},
@@ -141,7 +146,54 @@ func divide(a []driver.Value) (driver.Value, error) {
 	if whole(a[2]) != 0 {
 		return nil, nil
 	}
-	return nil, errors.New("division by zero")
+	return nil, errDivision
+}
+
+var errDivision = errors.New("division by zero")
+
+// quotient is DIV.
+func quotient(a []driver.Value) (driver.Value, error) {
+	if whole(a[1]) == 0 {
+		return nil, errDivision
+	}
+	return whole(a[0]) / whole(a[1]), nil
+}
+
+// remainder is MOD.
+func remainder(a []driver.Value) (driver.Value, error) {
+	x, left := a[0].(int64)
+	y, right := a[1].(int64)
+	switch {
+	case fraction(a[1]) == 0:
+		return nil, errDivision
+	case left && right:
+		return x % y, nil
+	}
+	return math.Mod(fraction(a[0]), fraction(a[1])), nil
+}
+
+// substring is SUBSTR of text or bytes. Positions count from 1, negative ones from the end; one before the start is
+// the start.
+func substring(a []driver.Value) (driver.Value, error) {
+	position, length := whole(a[1]), whole(a[2])
+	if length < 0 {
+		return nil, errors.New("the third argument of SUBSTR must not be negative")
+	}
+	cut := func(size int) (from, to int64) {
+		from = max(0, position-1)
+		if position < 0 {
+			from = max(0, int64(size)+position)
+		}
+		from = min(from, int64(size))
+		return from, from + min(length, int64(size)-from)
+	}
+	if b, ok := a[0].([]byte); ok {
+		from, to := cut(len(b))
+		return b[from:to], nil
+	}
+	runes := []rune(text(a[0]))
+	from, to := cut(len(runes))
+	return string(runes[from:to]), nil
 }
 
 func floorDiv(a, b int64) int64 {
@@ -152,12 +204,23 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
+// kinds keeps the types that TO_JSON_STRING was called with, by their JSON: a query uses few, over many rows.
+var kinds sync.Map
+
+// toJSON is TO_JSON_STRING: a value, and its column as JSON.
 func toJSON(a []driver.Value) (driver.Value, error) {
-	if s, ok := a[0].(string); ok && len(s) > 0 && (s[0] == '{' || s[0] == '[') && json.Valid([]byte(s)) {
-		return s, nil
+	c := &row.Column{}
+	if known, ok := kinds.Load(text(a[1])); ok {
+		c = known.(*row.Column)
+	} else if err := json.Unmarshal([]byte(text(a[1])), c); err != nil {
+		return nil, err
 	}
-	b, err := json.Marshal(a[0])
-	return string(b), err
+	kinds.Store(text(a[1]), c)
+	if c.Type == row.JSON && !c.Repeated {
+		return text(a[0]), nil
+	}
+	v, err := result(c, a[0])
+	return string(row.AppendValue(nil, c, v, row.People)), err
 }
 
 // patterns keeps compiled regular expressions: a query uses few, over many rows.
@@ -244,92 +307,6 @@ func listElement(a []driver.Value) (driver.Value, error) {
 		return n, nil
 	}
 	return strconv.ParseFloat(string(e), 64)
-}
-
-func castValue(a []driver.Value) (driver.Value, error) {
-	from, to := row.Type(text(a[1])), row.Type(text(a[2]))
-	v, err := convertTo(a[0], from, to)
-	if err != nil && whole(a[3]) != 0 {
-		return nil, nil
-	}
-	return v, err
-}
-
-func convertTo(v driver.Value, from, to row.Type) (driver.Value, error) {
-	bad := fmt.Errorf("bad %s value: %s", to, text(v))
-	switch to {
-	case row.Integer:
-		switch v := v.(type) {
-		case int64:
-			return v, nil
-		case float64:
-			return int64(math.Round(v)), nil
-		}
-		n, err := strconv.ParseInt(strings.TrimSpace(text(v)), 0, 64)
-		if err != nil && from != row.String {
-			return int64(math.Round(fraction(v))), nil
-		}
-		return n, cmpErr(nilOr(err, bad), nil)
-	case row.Float:
-		if s, ok := v.(string); ok {
-			f, err := strconv.ParseFloat(s, 64)
-			return f, nilOr(err, bad)
-		}
-		return fraction(v), nil
-	case row.Boolean:
-		if s, ok := v.(string); ok {
-			b, err := strconv.ParseBool(strings.ToLower(s))
-			return b, nilOr(err, bad)
-		}
-		return whole(v) != 0, nil
-	case row.Bytes:
-		return blob(v), nil
-	case row.Timestamp:
-		if n, ok := v.(int64); ok {
-			return n, nil
-		}
-		return row.ParseTimestamp(text(v))
-	case row.Date, row.DateTime, row.Time, row.Numeric, row.BigNumeric:
-		if n, ok := v.(int64); ok && from == row.Timestamp {
-			s := time.UnixMicro(n).UTC().Format("2006-01-02T15:04:05.000000")
-			switch to {
-			case row.Date:
-				return s[:len(time.DateOnly)], nil
-			case row.Time:
-				return row.Canonical(to, s[len(time.DateOnly)+1:])
-			}
-			return row.Canonical(to, s)
-		}
-		s := text(v)
-		if f, ok := v.(float64); ok {
-			s = strconv.FormatFloat(f, 'f', -1, 64)
-		}
-		if to == row.Date && len(s) > len(time.DateOnly) {
-			s = s[:len(time.DateOnly)]
-		}
-		return row.Canonical(to, s)
-	}
-	return asString(v, from), nil
-}
-
-func nilOr(err, instead error) error {
-	if err == nil {
-		return nil
-	}
-	return instead
-}
-
-func asString(v driver.Value, from row.Type) string {
-	switch from {
-	case row.Boolean:
-		return strconv.FormatBool(whole(v) != 0)
-	case row.Timestamp:
-		s := time.UnixMicro(whole(v)).UTC().Format("2006-01-02 15:04:05.999999")
-		return s + "+00"
-	case row.Float:
-		return strconv.FormatFloat(fraction(v), 'g', -1, 64)
-	}
-	return text(v)
 }
 
 // quantiles is APPROX_QUANTILES, exact here: it keeps the numbers of its group.

@@ -29,7 +29,6 @@ func typed(t row.Type, format string, args ...any) value {
 // bound is a source in scope.
 type bound struct {
 	alias   string
-	hidden  bool // of a USING: its columns are found, but * does not show the shared one
 	table   *tableScan
 	sql     string // alias inside SQLite
 	columns []*row.Column
@@ -238,9 +237,6 @@ func (t *translator) selectNode(s *selectNode, outer *scope) (string, []*row.Col
 	if len(s.group) > 0 {
 		var group []string
 		for _, e := range s.group {
-			if e.op == "path" && strings.EqualFold(e.path[0], "ALL") {
-				return fail(refuse(e.at, "The sandbox does not support GROUP BY ALL"))
-			}
 			g, err := t.outputOr(e, columns, sc, false)
 			if err != nil {
 				return fail(err)
@@ -261,7 +257,7 @@ func (t *translator) selectNode(s *selectNode, outer *scope) (string, []*row.Col
 
 // withOutputs lets HAVING use the names of output columns, after those of the sources.
 func (t *translator) withOutputs(sc *scope, columns []*row.Column, items []selectItem) *scope {
-	outputs := &bound{hidden: true, sql: ""}
+	outputs := &bound{}
 	for i, item := range items {
 		if item.alias != "" && i < len(columns) {
 			outputs.columns = append(outputs.columns, columns[i])

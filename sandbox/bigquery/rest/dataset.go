@@ -21,7 +21,7 @@ func (a *api) insertDataset(r *http.Request) (any, error) {
 	def.Kind, def.Id = "bigquery#dataset", def.DatasetReference.ProjectId+":"+def.DatasetReference.DatasetId
 	def.CreationTime, def.LastModifiedTime, def.Etag = now, now, etag()
 	if def.Location == "" {
-		def.Location = a.Location
+		def.Location = location
 	}
 	if err := a.Store.CreateDataset(&def); err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func (a *api) getDataset(r *http.Request) (any, error) {
 }
 
 func (a *api) listDatasets(r *http.Request) (any, error) {
-	all, next, err := part(r, a.Store.Datasets(r.PathValue("project")))
+	all, next, err := part(r, "maxResults", a.Store.Datasets(r.PathValue("project")))
 	if err != nil {
 		return nil, err
 	}

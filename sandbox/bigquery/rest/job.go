@@ -41,7 +41,7 @@ func (j *jobRequest) read(body []byte) error {
 
 // reference names the job: as its client does, or by chance.
 func (a *api) reference(project string, given *bq.JobReference) *bq.JobReference {
-	out := &bq.JobReference{ProjectId: project, JobId: "job_" + rand.Text(), Location: a.Location}
+	out := &bq.JobReference{ProjectId: project, JobId: "job_" + rand.Text(), Location: location}
 	if given != nil && given.JobId != "" {
 		out.JobId = given.JobId
 	}
@@ -138,7 +138,7 @@ func (a *api) listJobs(r *http.Request) (any, error) {
 	all := slices.DeleteFunc(a.jobs.list(), func(j *bq.Job) bool {
 		return j.JobReference.ProjectId != r.PathValue("project")
 	})
-	some, next, err := part(r, all)
+	some, next, err := part(r, "maxResults", all)
 	if err != nil {
 		return nil, err
 	}

@@ -92,12 +92,7 @@ func (j *jobs) remove(project, id string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	delete(j.byID, key(project, id))
-	for i, k := range j.order {
-		if k == key(project, id) {
-			j.order = append(j.order[:i:i], j.order[i+1:]...)
-			break
-		}
-	}
+	j.order = slices.DeleteFunc(j.order, func(k string) bool { return k == key(project, id) })
 	return found.forget()
 }
 

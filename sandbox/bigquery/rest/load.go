@@ -86,10 +86,14 @@ func (a *api) destination(ctx context.Context, config *bq.JobConfigurationLoad) 
 			return nil, badRequest("The sandbox does not detect schemas: give the load job one, or create the table " +
 				"first")
 		}
-		return a.createTable(ctx, &bq.Table{
+		def := &bq.Table{
 			TableReference: ref, Schema: config.Schema, TimePartitioning: config.TimePartitioning,
 			RangePartitioning: config.RangePartitioning, Clustering: config.Clustering,
-		})
+		}
+		if err := a.prepareTable(ctx, def); err != nil {
+			return nil, err
+		}
+		return a.Store.CreateTable(def)
 	}
 	if err != nil {
 		return nil, err

@@ -27,17 +27,9 @@ func (a *api) listPolicies(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := pageOf(r)
+	some, next, err := part(r, "pageSize", t.Policies())
 	if err != nil {
 		return nil, err
-	}
-	if p.most, err = number(r, "pageSize", 0); err != nil {
-		return nil, err
-	}
-	all := t.Policies()
-	some, next := all[min(p.start, int64(len(all))):], ""
-	if p.most > 0 && p.most < int64(len(some)) {
-		some, next = some[:p.most], pageToken(p.start+p.most)
 	}
 	out := &bq.ListRowAccessPoliciesResponse{NextPageToken: next}
 	for _, policy := range some {

@@ -30,7 +30,7 @@ func (a *api) query(r *http.Request) (any, error) {
 	}
 	project := r.PathValue("project")
 	request := requestOf(project, in.Query, in.DefaultDataset, more.QueryParameters)
-	reference := &bq.JobReference{ProjectId: project, JobId: "job_" + rand.Text(), Location: a.Location}
+	reference := &bq.JobReference{ProjectId: project, JobId: "job_" + rand.Text(), Location: location}
 	p := page{most: in.MaxResults, micros: in.FormatOptions != nil && in.FormatOptions.UseInt64Timestamp}
 	if p.most == 0 {
 		p.most = -1

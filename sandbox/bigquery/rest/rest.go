@@ -25,11 +25,12 @@ type Config struct {
 	Faults *fault.Set
 	Engine *query.Engine
 	// Dir holds query results until their job is forgotten.
-	Dir string
-	// Location is what datasets, tables and jobs say of where they are; empty is "US".
-	Location string
-	Logger   *slog.Logger
+	Dir    string
+	Logger *slog.Logger
 }
+
+// location is what datasets, tables and jobs say of where they are.
+const location = "US"
 
 type api struct {
 	Config
@@ -48,9 +49,6 @@ const policies = "/projects/{project}/datasets/{dataset}/tables/{table}/rowAcces
 
 // New makes a Handler.
 func New(cfg Config) (*Handler, error) {
-	if cfg.Location == "" {
-		cfg.Location = "US"
-	}
 	jobs, err := newJobs(cfg.Dir)
 	if err != nil {
 		return nil, err

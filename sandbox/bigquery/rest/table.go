@@ -34,33 +34,33 @@ func (a *api) insertTable(r *http.Request) (any, error) {
 	if def.TableReference == nil || def.TableReference.TableId == "" {
 		return nil, badRequest("Required parameter is missing: tableReference.tableId")
 	}
-	if def.ExternalDataConfiguration != nil {
-		return a.insertExternal(r, &def)
-	}
-	if store.ViewQuery(&def) != "" {
-		return a.insertView(r, &def)
-	}
 	def.TableReference.ProjectId, def.TableReference.DatasetId = r.PathValue("project"), r.PathValue("dataset")
-	if _, err := a.createTable(r.Context(), &def); err != nil {
-		return nil, err
+	var err error
+	switch {
+	case def.ExternalDataConfiguration != nil:
+		err = a.prepareExternal(&def)
+	case store.ViewQuery(&def) != "":
+		err = a.prepareView(&def)
+	default:
+		err = a.prepareTable(r.Context(), &def)
 	}
-	return &def, nil
+	if err == nil {
+		_, err = a.Store.CreateTable(&def)
+	}
+	return &def, err
 }
 
-// createTable makes a table by a definition, and completes that.
-func (a *api) createTable(ctx context.Context, def *bq.Table) (*store.Table, error) {
-	if err := a.layout(ctx, def); err != nil {
-		return nil, err
-	}
-	a.stamp(def, "TABLE")
-	return a.Store.CreateTable(def)
+// prepareTable checks the definition of a table, and completes it.
+func (a *api) prepareTable(ctx context.Context, def *bq.Table) error {
+	stamp(def, "TABLE")
+	return a.layout(ctx, def)
 }
 
 // stamp fills in what the service says of a new table or view.
-func (a *api) stamp(def *bq.Table, kind string) {
+func stamp(def *bq.Table, kind string) {
 	now, ref := time.Now().UnixMilli(), def.TableReference
 	def.Kind, def.Id, def.Type = "bigquery#table", ref.ProjectId+":"+ref.DatasetId+"."+ref.TableId, kind
-	def.CreationTime, def.LastModifiedTime, def.Etag, def.Location = now, uint64(now), etag(), a.Location
+	def.CreationTime, def.LastModifiedTime, def.Etag, def.Location = now, uint64(now), etag(), location
 }
 
 // layout checks partitioning, clustering and default values against the schema.
@@ -154,7 +154,7 @@ func (a *api) listTables(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	some, next, err := part(r, tables)
+	some, next, err := part(r, "maxResults", tables)
 	if err != nil {
 		return nil, err
 	}

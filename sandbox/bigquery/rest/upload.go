@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,12 +62,7 @@ func (u *uploads) drop(id string) error {
 		return nil
 	}
 	delete(u.byID, id)
-	for i, other := range u.order {
-		if other == id {
-			u.order = append(u.order[:i:i], u.order[i+1:]...)
-			break
-		}
-	}
+	u.order = slices.DeleteFunc(u.order, func(other string) bool { return other == id })
 	return errors.Join(one.file.Close(), os.Remove(one.file.Name()))
 }
 

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"net/http"
 	"strings"
 
 	bq "google.golang.org/api/bigquery/v2"
@@ -55,7 +54,8 @@ func referenceOf(path string, request query.Request) (*bq.TableReference, error)
 	return ref, nil
 }
 
-// prepareView checks a view's query, and fills in the columns that follow from it.
+// prepareView checks the query of a view or a materialized view, which the sandbox computes whenever it is read, and
+// fills in the columns that follow from it.
 func (a *api) prepareView(def *bq.Table) error {
 	kind := "VIEW"
 	if def.View == nil {
@@ -71,34 +71,18 @@ func (a *api) prepareView(def *bq.Table) error {
 		return err
 	}
 	def.Schema = row.Schema(statement.Columns)
-	a.stamp(def, kind)
+	stamp(def, kind)
 	return nil
 }
 
-// insertExternal is tables.insert of an external table. Its definition is kept; nothing reads what it is about.
-func (a *api) insertExternal(r *http.Request, def *bq.Table) (any, error) {
-	def.TableReference.ProjectId, def.TableReference.DatasetId = r.PathValue("project"), r.PathValue("dataset")
+// prepareExternal checks the definition of an external table, and completes it. Nothing reads what it is about.
+func (*api) prepareExternal(def *bq.Table) error {
 	if def.Schema == nil {
 		def.Schema = def.ExternalDataConfiguration.Schema
 	}
 	if def.Schema == nil {
-		return nil, badRequest("The sandbox reads no external data: give the external table a schema")
+		return badRequest("The sandbox reads no external data: give the external table a schema")
 	}
-	a.stamp(def, "EXTERNAL")
-	if _, err := a.Store.CreateTable(def); err != nil {
-		return nil, err
-	}
-	return def, nil
-}
-
-// insertView is tables.insert of a view or a materialized view, which the sandbox computes whenever it is read.
-func (a *api) insertView(r *http.Request, def *bq.Table) (any, error) {
-	def.TableReference.ProjectId, def.TableReference.DatasetId = r.PathValue("project"), r.PathValue("dataset")
-	if err := a.prepareView(def); err != nil {
-		return nil, err
-	}
-	if _, err := a.Store.CreateTable(def); err != nil {
-		return nil, err
-	}
-	return def, nil
+	stamp(def, "EXTERNAL")
+	return nil
 }

@@ -1,6 +1,7 @@
 package row
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -22,26 +23,20 @@ func (m *message) check(b []byte) error {
 		seen = make([]uint64, (len(m.needed)+63)/64)
 	}
 	for len(b) > 0 {
-		tag, n := uvarint(b)
-		if n == 0 || tag>>3 == 0 || tag>>3 > uint64(protowire.MaxValidNumber) {
-			return errWire
-		}
-		b = b[n:]
-		num, wire := protowire.Number(tag>>3), protowire.Type(tag&7)
-		f := m.field(num)
-		if f == nil {
-			// proto2 keeps what it does not know; BigQuery drops it.
-			if n = protowire.ConsumeFieldValue(num, wire, b); n < 0 {
-				return errWire
-			}
-			b = b[n:]
-			continue
-		}
-		v, n := value(wire, b)
+		num, wire, n := head(b)
 		if n == 0 {
 			return errWire
 		}
 		b = b[n:]
+		f := m.field(num)
+		v, n := body(num, wire, b, f != nil)
+		if n == 0 {
+			return errWire
+		}
+		b = b[n:]
+		if f == nil {
+			continue // proto2 keeps what it does not know; BigQuery drops it
+		}
 		if f.need >= 0 {
 			seen[f.need>>6] |= 1 << (f.need & 63)
 		}
@@ -162,20 +157,34 @@ func stampMicros(b []byte) (us int64, err error) {
 
 func walk(b []byte, each func(protowire.Number, protowire.Type, scalar) error) error {
 	for len(b) > 0 {
-		tag, n := uvarint(b)
-		if n == 0 || tag>>3 == 0 {
-			return errWire
-		}
-		v, m := value(protowire.Type(tag&7), b[n:])
-		if m == 0 {
+		num, wire, n := head(b)
+		v, m := value(wire, b[n:])
+		if n == 0 || m == 0 {
 			return errWire
 		}
 		b = b[n+m:]
-		if err := each(protowire.Number(tag>>3), protowire.Type(tag&7), v); err != nil {
+		if err := each(num, wire, v); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// head reads the tag at the head of b; n = 0 says it is broken.
+func head(b []byte) (num protowire.Number, wire protowire.Type, n int) {
+	tag, n := uvarint(b)
+	if tag>>3 == 0 || tag>>3 > uint64(protowire.MaxValidNumber) {
+		return 0, 0, 0
+	}
+	return protowire.Number(tag >> 3), protowire.Type(tag & 7), n
+}
+
+// body reads the value behind a tag, or passes over that of a field that is not known; n = 0 says it is broken.
+func body(num protowire.Number, wire protowire.Type, b []byte, known bool) (v scalar, n int) {
+	if known {
+		return value(wire, b)
+	}
+	return v, max(protowire.ConsumeFieldValue(num, wire, b), 0)
 }
 
 // value reads a value of a wire type from the head of b; n = 0 says it is broken, or a group.
@@ -193,13 +202,12 @@ func value(wire protowire.Type, b []byte) (v scalar, n int) {
 		if len(b) < 4 {
 			return v, 0
 		}
-		v.n, n = uint64(b[0])|uint64(b[1])<<8|uint64(b[2])<<16|uint64(b[3])<<24, 4
+		v.n, n = uint64(binary.LittleEndian.Uint32(b)), 4
 	case protowire.Fixed64Type:
 		if len(b) < 8 {
 			return v, 0
 		}
-		v.n, n = uint64(b[0])|uint64(b[1])<<8|uint64(b[2])<<16|uint64(b[3])<<24|
-			uint64(b[4])<<32|uint64(b[5])<<40|uint64(b[6])<<48|uint64(b[7])<<56, 8
+		v.n, n = binary.LittleEndian.Uint64(b), 8
 	}
 	return v, n
 }

@@ -235,3 +235,31 @@ func (c *Column) mode() string {
 	}
 	return "NULLABLE"
 }
+
+// SQL is the column's type in GoogleSQL.
+func (c *Column) SQL() string {
+	name := map[Type]string{Integer: "INT64", Float: "FLOAT64", Boolean: "BOOL"}[c.Type]
+	switch {
+	case name != "":
+	case c.Type == Struct:
+		var fields []string
+		for _, f := range c.Fields {
+			fields = append(fields, f.Name+" "+f.SQL())
+		}
+		name = "STRUCT<" + strings.Join(fields, ", ") + ">"
+	case c.Type == Range:
+		name = "RANGE<" + string(c.Element) + ">"
+	case c.MaxLength > 0:
+		name = fmt.Sprintf("%s(%d)", c.Type, c.MaxLength)
+	case c.Precision > 0 && c.Scale > 0:
+		name = fmt.Sprintf("%s(%d, %d)", c.Type, c.Precision, c.Scale)
+	case c.Precision > 0:
+		name = fmt.Sprintf("%s(%d)", c.Type, c.Precision)
+	default:
+		name = string(c.Type)
+	}
+	if c.Repeated {
+		return "ARRAY<" + name + ">"
+	}
+	return name
+}

@@ -27,25 +27,20 @@ func (m *message) decode(b []byte, into Record) (Record, error) {
 // walkFields reads a message's known fields; unknown ones are passed over.
 func walkFields(b []byte, known func(protowire.Number) *field, each func(*field, protowire.Type, scalar) error) error {
 	for len(b) > 0 {
-		tag, n := uvarint(b)
-		if n == 0 || tag>>3 == 0 {
-			return errWire
-		}
-		b = b[n:]
-		num, wire := protowire.Number(tag>>3), protowire.Type(tag&7)
-		f := known(num)
-		if f == nil {
-			if n = protowire.ConsumeFieldValue(num, wire, b); n < 0 {
-				return errWire
-			}
-			b = b[n:]
-			continue
-		}
-		v, n := value(wire, b)
+		num, wire, n := head(b)
 		if n == 0 {
 			return errWire
 		}
 		b = b[n:]
+		f := known(num)
+		v, n := body(num, wire, b, f != nil)
+		if n == 0 {
+			return errWire
+		}
+		b = b[n:]
+		if f == nil {
+			continue
+		}
 		if err := each(f, wire, v); err != nil {
 			return err
 		}

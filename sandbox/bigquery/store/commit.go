@@ -77,9 +77,6 @@ func (t *Table) appendCommit(f *frame, ids string) error {
 	}
 	h := f.header([]byte(ids))
 	_, err = file.Write(append(h[:], ids...))
-	if err == nil && t.store.cfg.Sync {
-		err = file.Sync()
-	}
 	return errors.Join(err, file.Close())
 }
 

@@ -101,7 +101,6 @@ func (s *Store) dataset(project, id string) (*dataset, error) {
 	if d == nil {
 		return nil, &Error{
 			Code: codes.NotFound, Entity: id, Message: fmt.Sprintf("Not found: Dataset %s:%s", project, id),
-			EndsCall: true,
 		}
 	}
 	return d, nil

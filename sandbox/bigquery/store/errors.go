@@ -14,8 +14,6 @@ type Error struct {
 	// Entity is the table or write stream the error is about.
 	Entity  string
 	Message string
-	// EndsCall says that the error ends an AppendRows call, and is not sent inside a response.
-	EndsCall bool
 	// NoTable says that there is no such table.
 	NoTable bool
 }
@@ -24,14 +22,14 @@ func (e *Error) Error() string { return e.Message }
 
 func tableNotFound(name string) *Error {
 	return &Error{
-		Code: codes.NotFound, Storage: storagepb.StorageError_TABLE_NOT_FOUND, Entity: name, EndsCall: true,
-		NoTable: true, Message: "Requested entity was not found: table " + name,
+		Code: codes.NotFound, Storage: storagepb.StorageError_TABLE_NOT_FOUND, Entity: name, NoTable: true,
+		Message: "Requested entity was not found: table " + name,
 	}
 }
 
 func streamNotFound(name string) *Error {
 	return &Error{
-		Code: codes.NotFound, Storage: storagepb.StorageError_STREAM_NOT_FOUND, Entity: name, EndsCall: true,
+		Code: codes.NotFound, Storage: storagepb.StorageError_STREAM_NOT_FOUND, Entity: name,
 		Message: "Requested entity was not found. Entity: " + name,
 	}
 }

@@ -10,7 +10,7 @@
 //
 // A row lies on disk once, in the bytes its writer sent, beside the descriptor it was sent with. Memory holds what is
 // known about streams, never rows. An append returns after the operating system has the bytes, so a killed process
-// loses nothing it has acknowledged; Config.Sync asks for the same across a power cut.
+// loses nothing it has acknowledged; a power cut may.
 //
 // Locks are taken in the order Store, Table, Stream.
 package store
@@ -28,7 +28,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	bq "google.golang.org/api/bigquery/v2"
 	"google.golang.org/grpc/codes"
@@ -38,15 +37,9 @@ import (
 type Config struct {
 	// Dir is where everything is kept; it is created when missing.
 	Dir string
-	// Sync flushes every append to the device before it returns.
-	Sync bool
 	// Discard counts rows and offsets and keeps no bytes: for measuring writers. Streams then do not outlive the
 	// process.
 	Discard bool
-	// StreamTTL is how long a write stream lives without traffic unless it is finalized. 0 is 3 days.
-	StreamTTL time.Duration
-	// SchemaDelay is how long after a schema update the Storage Write API still sees the columns of before.
-	SchemaDelay time.Duration
 }
 
 // Store is an open directory. Its methods are safe for concurrent use.
@@ -69,9 +62,6 @@ type dataset struct {
 
 // Open reads a directory, cutting off what a killed process left half written.
 func Open(cfg Config) (*Store, error) {
-	if cfg.StreamTTL == 0 {
-		cfg.StreamTTL = 72 * time.Hour
-	}
 	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -80,7 +70,8 @@ func Open(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s is in use by another process", cfg.Dir), lock.Close())
+		return nil, errors.Join(
+			fmt.Errorf("%s is in use by another process: stop that one, or use another folder", cfg.Dir), lock.Close())
 	}
 	s := &Store{cfg: cfg, lock: lock, datasets: map[string]*dataset{}}
 	if s.clock, err = openClock(filepath.Join(cfg.Dir, "clock")); err == nil {

@@ -11,6 +11,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+// streamTTL is how long a write stream lives without traffic unless it is finalized, on the store's clock.
+const streamTTL = 72 * time.Hour
+
 // Stream is a write stream: an append-only sequence of rows with offsets from 0.
 type Stream struct {
 	table    *Table
@@ -36,12 +39,10 @@ type Stream struct {
 // Info is what is known about a write stream.
 type Info struct {
 	Name      string
-	ID        string
 	Kind      storagepb.WriteStream_Type
 	Created   time.Time
 	Committed time.Time // zero unless a PENDING stream is committed
 	Rows      int64
-	Bytes     int64 // of encoded rows
 	Finalized bool
 }
 
@@ -72,8 +73,7 @@ func (s *Stream) Info() Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := Info{
-		Name: s.name, ID: s.id, Kind: s.kind, Created: time.UnixMicro(s.created), Rows: s.rows, Bytes: s.bytes,
-		Finalized: s.finalized,
+		Name: s.name, Kind: s.kind, Created: time.UnixMicro(s.created), Rows: s.rows, Finalized: s.finalized,
 	}
 	if s.committed != 0 {
 		i.Committed = time.UnixMicro(s.committed)
@@ -208,8 +208,7 @@ func (s *Stream) expired() bool {
 }
 
 func (s *Stream) expiredLocked() bool {
-	ttl := s.table.store.cfg.StreamTTL
-	return !s.finalized && !s.IsDefault() && s.table.store.clock.Now().Sub(time.UnixMicro(s.last)) > ttl
+	return !s.finalized && !s.IsDefault() && s.table.store.clock.Now().Sub(time.UnixMicro(s.last)) > streamTTL
 }
 
 // visible is how many rows of the stream can be read.
@@ -243,9 +242,6 @@ func (s *Stream) write(f *frame, payload []byte) error {
 	_, err := s.file.WriteAt(h[:], s.size)
 	if err == nil && len(payload) > 0 {
 		_, err = s.file.WriteAt(payload, s.size+frameHeader)
-	}
-	if err == nil && s.table.store.cfg.Sync {
-		err = s.file.Sync()
 	}
 	if err != nil {
 		_ = s.file.Truncate(s.size) // the write's own error is the one to report

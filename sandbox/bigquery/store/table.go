@@ -16,6 +16,7 @@ import (
 
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	bq "google.golang.org/api/bigquery/v2"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -31,7 +32,7 @@ type Table struct {
 	mu      sync.Mutex
 	def     *bq.Table
 	columns []*row.Column
-	// hidden are the updates that the Storage Write API may not know of yet, oldest first: see Config.SchemaDelay.
+	// hidden are the updates that the Storage Write API may not know of yet, oldest first.
 	hidden  []hidden
 	shapes  map[shapeKey]*row.Shape
 	streams []*Stream // by creation
@@ -144,7 +145,7 @@ func (t *Table) WriteColumns() []*row.Column {
 }
 
 // Update replaces the definition with what change makes of it. The schema may only evolve: see [row.Evolves]. The
-// Storage Write API sees a new schema after Config.SchemaDelay, or after hide if that is longer.
+// Storage Write API sees a new schema after hide.
 func (t *Table) Update(hide time.Duration, change func(old *bq.Table) (*bq.Table, error)) (*bq.Table, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -166,7 +167,7 @@ func (t *Table) Update(hide time.Duration, change func(old *bq.Table) (*bq.Table
 	if reflect.DeepEqual(columns, t.columns) {
 		return def, nil
 	}
-	if hide = max(hide, t.store.cfg.SchemaDelay); hide > 0 {
+	if hide > 0 {
 		t.hidden = append(t.hidden, hidden{t.columns, t.store.clock.Now().Add(hide)})
 	}
 	t.columns, t.shapes = columns, map[shapeKey]*row.Shape{}
@@ -279,14 +280,14 @@ func CanonicalStream(name string) string {
 	return name
 }
 
-// Stream finds a write stream by its full name. One without traffic for Config.StreamTTL is not found.
+// Stream finds a write stream by its full name. One without traffic for streamTTL is not found.
 func (s *Store) Stream(name string) (*Stream, error) {
 	name = CanonicalStream(name)
 	parts := strings.Split(name, "/")
 	if len(parts) != 8 || parts[0] != "projects" || parts[2] != "datasets" || parts[4] != "tables" ||
 		parts[6] != "streams" {
 		return nil, &Error{
-			Code: 3, Entity: name, EndsCall: true,
+			Code: codes.InvalidArgument, Entity: name,
 			Message: fmt.Sprintf("Invalid stream name %q: want projects/P/datasets/D/tables/T/streams/S", name),
 		}
 	}

@@ -54,7 +54,7 @@ func (s *Server) AppendRows(rpc storagepb.BigQueryWrite_AppendRowsServer) error 
 			}
 		}
 	})
-	idle := time.NewTimer(s.cfg.Idle)
+	idle := time.NewTimer(idleLimit)
 	defer idle.Stop()
 	for {
 		select {
@@ -82,7 +82,7 @@ func (s *Server) AppendRows(rpc storagepb.BigQueryWrite_AppendRowsServer) error 
 			if err := rpc.Send(r.response); err != nil {
 				return err
 			}
-			idle.Reset(s.cfg.Idle)
+			idle.Reset(idleLimit)
 		case <-idle.C:
 			return status.Error(codes.Aborted,
 				"Closing the stream because there has been no activity for a while. This is expected and "+
@@ -178,7 +178,7 @@ func (c *call) address(r *request) error {
 	}
 	limit := s.cfg.StreamRequestLimit
 	if c.stream.IsDefault() {
-		limit = s.cfg.DefaultRequestLimit
+		limit = defaultRequestLimit
 	}
 	switch {
 	case r.size > limit:

@@ -34,6 +34,13 @@ import (
 	"github.com/waybill-data/waybill/sandbox/bigquery/store"
 )
 
+const (
+	// defaultRequestLimit bounds a request to a _default stream, in bytes, as documented.
+	defaultRequestLimit = 20_000_000
+	// idleLimit is how long an AppendRows call may be silent before it ends with ABORTED.
+	idleLimit = 600 * time.Second
+)
+
 // Config says how strict the service is.
 type Config struct {
 	Store  *store.Store
@@ -42,18 +49,12 @@ type Config struct {
 	Engine *query.Engine
 	// StreamRequestLimit bounds a request to an application-created stream, in bytes; 0 is 10 MiB, as seen live.
 	StreamRequestLimit int
-	// DefaultRequestLimit bounds a request to a _default stream, in bytes; 0 is the documented 20 MB.
-	DefaultRequestLimit int
 	// RequireParams refuses AppendRows without x-goog-request-params, as the service does outside the US.
 	RequireParams bool
-	// Idle ends an AppendRows call without traffic with ABORTED; 0 is 600 s.
-	Idle time.Duration
 	// Discard must be what the store was opened with: rows are counted and neither checked nor kept.
 	Discard bool
 	// TLS, if set, is what the listener is served with.
 	TLS *tls.Config
-	// Location is what streams say of where they are; empty is "us".
-	Location string
 }
 
 // Server is a running gRPC server.
@@ -76,15 +77,6 @@ func Serve(listener net.Listener, cfg Config) *Server {
 	if cfg.StreamRequestLimit == 0 {
 		cfg.StreamRequestLimit = 10 << 20
 	}
-	if cfg.DefaultRequestLimit == 0 {
-		cfg.DefaultRequestLimit = 20_000_000
-	}
-	if cfg.Idle == 0 {
-		cfg.Idle = 600 * time.Second
-	}
-	if cfg.Location == "" {
-		cfg.Location = "us"
-	}
 	s := &Server{cfg: cfg, conns: map[string]net.Conn{}, served: make(chan error, 1)}
 	s.close = sync.OnceValue(s.end)
 	security := insecure.NewCredentials()
@@ -94,7 +86,7 @@ func Serve(listener net.Listener, cfg Config) *Server {
 	s.grpc = grpc.NewServer(
 		grpc.Creds(security),
 		grpc.ForceServerCodecV2(newCodec(cfg.Discard)),
-		grpc.MaxRecvMsgSize(max(cfg.StreamRequestLimit, cfg.DefaultRequestLimit)+32<<20),
+		grpc.MaxRecvMsgSize(max(cfg.StreamRequestLimit, defaultRequestLimit)+32<<20),
 		grpc.UnknownServiceHandler(func(_ any, rpc grpc.ServerStream) error {
 			method, _ := grpc.MethodFromServerStream(rpc)
 			return status.Errorf(codes.Unimplemented,
@@ -181,6 +173,26 @@ func (s *Server) reset(ctx context.Context) {
 	}
 }
 
+// named admits a unary call about a stream, and finds that.
+func (s *Server) named(ctx context.Context, method, name string) (*store.Stream, error) {
+	if err := s.admit(ctx, method, tableOf(name), name); err != nil {
+		return nil, err
+	}
+	return s.stream(method, name)
+}
+
+// parent admits a unary call about a table, and finds that.
+func (s *Server) parent(ctx context.Context, method, name string) (*store.Table, error) {
+	if err := s.admit(ctx, method, tableOf(name), ""); err != nil {
+		return nil, err
+	}
+	t, err := s.cfg.Store.TableOf(name)
+	if err != nil {
+		return nil, rpcError(s.concealed(method, name, err))
+	}
+	return t, nil
+}
+
 // stream finds a stream for a method. Its error is one of gRPC.
 func (s *Server) stream(method, name string) (*store.Stream, error) {
 	st, err := s.cfg.Store.Stream(name)
@@ -199,7 +211,7 @@ func (s *Server) concealed(method, name string, err error) error {
 	}
 	table, _, _ := strings.Cut(store.CanonicalStream(name), "/streams/")
 	return &store.Error{
-		Code: codes.PermissionDenied, Entity: name, EndsCall: true,
+		Code: codes.PermissionDenied, Entity: name,
 		Message: fmt.Sprintf("Permission 'TABLES_UPDATE_DATA' denied on resource '%s' (or it may not exist).", table),
 	}
 }
@@ -216,17 +228,14 @@ func tableOf(name string) string {
 func (s *Server) CreateWriteStream(ctx context.Context,
 	r *storagepb.CreateWriteStreamRequest,
 ) (*storagepb.WriteStream, error) {
-	if err := s.admit(ctx, fault.Create, tableOf(r.Parent), ""); err != nil {
-		return nil, err
-	}
 	switch r.GetWriteStream().GetType() {
 	case storagepb.WriteStream_COMMITTED, storagepb.WriteStream_PENDING, storagepb.WriteStream_BUFFERED:
 	default:
 		return nil, status.Error(codes.InvalidArgument, "write_stream.type must be COMMITTED, PENDING or BUFFERED")
 	}
-	t, err := s.cfg.Store.TableOf(r.Parent)
+	t, err := s.parent(ctx, fault.Create, r.Parent)
 	if err != nil {
-		return nil, rpcError(s.concealed(fault.Create, r.Parent, err))
+		return nil, err
 	}
 	st, err := t.CreateStream(r.WriteStream.Type)
 	if err != nil {
@@ -241,10 +250,7 @@ func (s *Server) CreateWriteStream(ctx context.Context,
 func (s *Server) GetWriteStream(ctx context.Context,
 	r *storagepb.GetWriteStreamRequest,
 ) (*storagepb.WriteStream, error) {
-	if err := s.admit(ctx, fault.Get, tableOf(r.Name), r.Name); err != nil {
-		return nil, err
-	}
-	st, err := s.stream(fault.Get, r.Name)
+	st, err := s.named(ctx, fault.Get, r.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -254,7 +260,7 @@ func (s *Server) GetWriteStream(ctx context.Context,
 func (s *Server) describe(st *store.Stream, schema bool) *storagepb.WriteStream {
 	i := st.Info()
 	out := &storagepb.WriteStream{
-		Name: i.Name, Type: i.Kind, CreateTime: timestamppb.New(i.Created), Location: s.cfg.Location,
+		Name: i.Name, Type: i.Kind, CreateTime: timestamppb.New(i.Created), Location: "us",
 		WriteMode: storagepb.WriteStream_INSERT,
 	}
 	if !i.Committed.IsZero() {
@@ -270,10 +276,7 @@ func (s *Server) describe(st *store.Stream, schema bool) *storagepb.WriteStream 
 func (s *Server) FinalizeWriteStream(ctx context.Context,
 	r *storagepb.FinalizeWriteStreamRequest,
 ) (*storagepb.FinalizeWriteStreamResponse, error) {
-	if err := s.admit(ctx, fault.Finalize, tableOf(r.Name), r.Name); err != nil {
-		return nil, err
-	}
-	st, err := s.stream(fault.Finalize, r.Name)
+	st, err := s.named(ctx, fault.Finalize, r.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -287,10 +290,7 @@ func (s *Server) FinalizeWriteStream(ctx context.Context,
 
 // FlushRows implements storagepb.BigQueryWriteServer.
 func (s *Server) FlushRows(ctx context.Context, r *storagepb.FlushRowsRequest) (*storagepb.FlushRowsResponse, error) {
-	if err := s.admit(ctx, fault.Flush, tableOf(r.WriteStream), r.WriteStream); err != nil {
-		return nil, err
-	}
-	st, err := s.stream(fault.Flush, r.WriteStream)
+	st, err := s.named(ctx, fault.Flush, r.WriteStream)
 	if err != nil {
 		return nil, err
 	}
@@ -307,12 +307,9 @@ func (s *Server) FlushRows(ctx context.Context, r *storagepb.FlushRowsRequest) (
 func (s *Server) BatchCommitWriteStreams(ctx context.Context,
 	r *storagepb.BatchCommitWriteStreamsRequest,
 ) (*storagepb.BatchCommitWriteStreamsResponse, error) {
-	if err := s.admit(ctx, fault.Commit, tableOf(r.Parent), ""); err != nil {
-		return nil, err
-	}
-	t, err := s.cfg.Store.TableOf(r.Parent)
+	t, err := s.parent(ctx, fault.Commit, r.Parent)
 	if err != nil {
-		return nil, rpcError(s.concealed(fault.Commit, r.Parent, err))
+		return nil, err
 	}
 	at, refusals, err := t.Commit(r.WriteStreams)
 	if err != nil {

@@ -72,14 +72,21 @@ type faultsAdd struct {
 
 // Help is shown below the flags.
 func (faultsAdd) Help() string {
-	return `BigQuery: kind=latency|lost_reply|aborted|quota|row_errors|reset|unavailable|finalize_delay|clock_jump|
-  schema_delay|missing_denied, with
+	return `Of bigquery, a kind, and what narrows it down:
+  kind=latency|lost_reply|aborted|quota|row_errors|reset|unavailable|
+       finalize_delay|clock_jump|schema_delay|missing_denied
   method=append|create|get|finalize|flush|commit|rest  table=DATASET.TABLE  stream=END-OF-NAME
-  probability=0..1  count=N  for=DURATION  delay=DURATION  jitter=DURATION
-  every=N, offsets=N,N,…, listed=N (row_errors)  in_stream=true
-Kafka: key=REQUEST error=NAME, with count=N (-1: until cleared)  topic=NAME  partitions=N,N,…  group=NAME,
-  or action=move_leaders, or action=rehash_coordinators
-Registry: status=400..599 delay=DURATION count=N, at least one of the first two
+  probability=0..1  count=N  for=DURATION
+  delay=DURATION  jitter=DURATION              latency, finalize_delay, clock_jump, schema_delay
+  every=N  offsets=N,N,…  listed=N             row_errors
+  in_stream=true                               aborted, quota, unavailable
+
+Of kafka, a request and its error, or an action:
+  key=REQUEST  error=NAME  count=N (-1: until cleared)  topic=NAME  partitions=N,N,…  group=NAME
+  action=move_leaders|rehash_coordinators
+
+Of registry, a status, a delay or both:
+  status=400..599  delay=DURATION  count=N
 
 Examples:
   sandbox faults add bigquery kind=latency delay=200ms jitter=50ms
@@ -177,8 +184,12 @@ func (c faultsClear) Run(ctx context.Context, s streams) error {
 		if c.On != "all" && c.On != target {
 			continue
 		}
-		if err := call(ctx, http.MethodDelete, endpoints.Admin, target, query, nil, nil); err != nil {
+		var removed struct{ Removed int }
+		if err := call(ctx, http.MethodDelete, endpoints.Admin, target, query, nil, &removed); err != nil {
 			return err
+		}
+		if c.ID != "" && removed.Removed == 0 {
+			return fmt.Errorf("%s has no fault with the id %s: \"sandbox faults\" lists them", target, c.ID)
 		}
 		if _, err := fmt.Fprintf(s.out, "cleared %s\n", strings.TrimSpace(target+" "+c.ID)); err != nil {
 			return err

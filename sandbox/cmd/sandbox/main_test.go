@@ -86,6 +86,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"faults add bigquery in_stream=x --sandbox " + here, 1, "true or false"},
 		{"faults clear nowhere", 2, `see "sandbox faults clear --help"`},
 		{"faults clear --id 1 --sandbox " + here, 1, "faults clear bigquery --id 1"},
+		{"produce --partitions 0 --sandbox " + here, 1, "--partitions must be positive"},
 		{"faults list --sandbox " + dead, 1, "still running"},
 		{"faults list --sandbox " + here, 1, "404"},
 	} {
@@ -140,6 +141,8 @@ func TestFaults(t *testing.T) {
 	expect(0, "  bigquery  f1  delay=20ms kind=latency                                          12\n", "faults")
 	expect(0, `"on":"kafka"`, "faults", "list", "--json")
 	expect(0, "cleared kafka 1\n", "faults", "clear", "kafka", "--id=1")
+	expect(1, "kafka has no fault with the id 1", "faults", "clear", "kafka", "--id=1")
+	expect(1, "faults add --help", "faults", "add", "kafka", "kee=Fetch")
 	if left := cluster.Faults(); len(left) != 0 {
 		t.Errorf("left: %v", left)
 	}

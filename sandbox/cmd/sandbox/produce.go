@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -55,6 +56,9 @@ func (c produceCommand) Run(ctx context.Context, s streams) error {
 	} else if c.Events <= 0 {
 		return fmt.Errorf("--events must be positive; for a run without end use --endless")
 	}
+	if c.Partitions <= 0 || c.Rate < 0 {
+		return errors.New("--partitions must be positive, and --rate not negative")
+	}
 	progress := newProgress(s.err)
 	summary, err := produce.Run(ctx, produce.Config{
 		Seeds: endpoints.Kafka, Topic: c.Topic, Partitions: c.Partitions, Registry: endpoints.Registry,
@@ -95,9 +99,9 @@ func (c produceCommand) print(w io.Writer, summary produce.Summary) error {
 	if c.JSON {
 		return json.NewEncoder(w).Encode(summary)
 	}
-	_, err := fmt.Fprintf(w, "produced %s events (%.1f MB) to %s in %.1f s: %s events/s, %.1f MB/s; "+
+	_, err := fmt.Fprintf(w, "produced %s (%.1f MB) to %s in %.1f s: %s events/s, %.1f MB/s; "+
 		"%d object containers, %d truncated, %d of an unknown type; seed %d, next --first %d\n",
-		table.Count(summary.Events), float64(summary.Bytes)/1e6, summary.Topic, summary.Seconds,
+		table.Of(summary.Events, "event"), float64(summary.Bytes)/1e6, summary.Topic, summary.Seconds,
 		table.Count(int64(summary.EventsPerSecond)), summary.MBPerSecond,
 		summary.Containers, summary.Truncated, summary.UnknownTypes, summary.Seed, summary.First+uint64(summary.Events))
 	return err

@@ -118,10 +118,7 @@ func (c queryCommand) print(w io.Writer, rows *bigquery.RowIterator, start time.
 	if err := t.Print(w); err != nil {
 		return err
 	}
-	count := fmt.Sprintf("%s rows", table.Count(int64(shown)))
-	if shown == 1 {
-		count = "1 row"
-	}
+	count := table.Of(int64(shown), "row")
 	if total := int64(rows.TotalRows); total > int64(shown) {
 		count = fmt.Sprintf("%d of %s rows (--rows shows more)", shown, table.Count(total))
 	}

@@ -57,7 +57,9 @@ func (c sendCommand) Run(ctx context.Context, s streams) error {
 		}
 	}
 	var in io.Reader = os.Stdin
+	from := "standard input"
 	if c.File != "-" {
+		from = c.File
 		file, err := os.Open(c.File)
 		if err != nil {
 			return err
@@ -67,9 +69,9 @@ func (c sendCommand) Run(ctx context.Context, s streams) error {
 	}
 	sent, err := send.Run(ctx, config, in)
 	if err != nil {
-		return fmt.Errorf("%s: %w (%s records were sent)", c.File, err, table.Count(sent))
+		return fmt.Errorf("%s: %w (sent before: %s)", from, err, table.Of(sent, "record"))
 	}
-	_, err = fmt.Fprintf(s.out, "sent %s records to %s\n", table.Count(sent), c.Topic)
+	_, err = fmt.Fprintf(s.out, "sent %s to %s\n", table.Of(sent, "record"), c.Topic)
 	return err
 }
 

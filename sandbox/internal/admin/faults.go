@@ -4,6 +4,7 @@ package admin
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 )
@@ -31,7 +32,9 @@ func (f Faults[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxFault))
 		decoder.DisallowUnknownFields()
 		err := decoder.Decode(&fault)
-		if err == nil {
+		if err != nil {
+			err = fmt.Errorf("%w: \"sandbox faults add --help\" has the fields", err)
+		} else {
 			fault, err = f.Add(fault)
 		}
 		respond(w, fault, err)

@@ -47,6 +47,14 @@ func (t Table) Print(w io.Writer) error {
 	return nil
 }
 
+// Of is a number of things, as in "1 row" and "1,000 rows".
+func Of(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return Count(n) + " " + thing + "s"
+}
+
 // Count is a number with a comma between its thousands.
 func Count(n int64) string {
 	digits := fmt.Sprint(n)

@@ -29,4 +29,7 @@ func TestCount(t *testing.T) {
 			t.Errorf("%d: %s", n, got)
 		}
 	}
+	if one, more := table.Of(1, "row"), table.Of(1200, "row"); one != "1 row" || more != "1,200 rows" {
+		t.Errorf("%s, %s", one, more)
+	}
 }

@@ -64,8 +64,8 @@ type Contract struct {
 
 func newContract(name, version, key string, plan decode.Plan) *Contract {
 	c := &Contract{name: name, version: version, key: key, plan: plan, decoder: plan.NewDecoder(), headers: &headers{}}
-	if t, ok := plan.(*avro.Plan); ok && t.HasNull() {
-		c.nulls = t.TypeOf
+	if t, ok := plan.(*avro.Plan); ok && t.Schema().HasNull() {
+		c.nulls = t.Schema().TypeOf
 	}
 	return c
 }

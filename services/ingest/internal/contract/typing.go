@@ -150,15 +150,15 @@ func (l *loader) typing(entries []entry) *typing {
 				"write framing: confluent, or remove type_from")
 			return nil
 		case types == nil:
-			types = t.Types()
-		case !slices.Equal(types, t.Types()):
+			types = t.Schema().Types()
+		case !slices.Equal(types, t.Schema().Types()):
 			l.report(&entries[i], "schema", "the payloads of a topic are of one schema, and nothing before them says "+
 				"of which",
 				"give all contracts of the topic the same union, or write framing: confluent")
 			return nil
 		}
 	}
-	return &typing{of: entries[0].contract.plan.(*avro.Plan).TypeOf}
+	return &typing{of: entries[0].contract.plan.(*avro.Plan).Schema().TypeOf}
 }
 
 // null says that a value that is there is null by its schema: it is a tombstone then.

@@ -115,9 +115,12 @@ func (c *Cell) AppendMoment(dst []byte, micros int64, ok, before bool, t *Taken)
 	return c.end(row, len(dst), "")
 }
 
-// AppendSpan appends what a span of time becomes, as AppendText does, but for INTERVAL and STRING.
+// AppendSpan appends what a span of time becomes, as AppendText does.
 func (c *Cell) AppendSpan(dst []byte, micros int64) (_ []byte, reason string) {
 	switch {
+	case c.Type == Interval, c.Type == String:
+		row, reason := AppendInterval(c.begin(dst), 0, 0, micros)
+		return c.end(row, len(dst), reason)
 	case c.Type == Float:
 		return c.appendFloat(dst, float64(micros)/1e6, "")
 	case c.Type == Integer:
@@ -126,6 +129,38 @@ func (c *Cell) AppendSpan(dst []byte, micros int64) (_ []byte, reason string) {
 		return dst, TimeReason
 	}
 	return c.AppendTime(dst, micros), ""
+}
+
+// AppendScaled appends what a decimal with a scale of its own becomes, as AppendText does.
+func (c *Cell) AppendScaled(dst, number []byte, scale int64, t *Taken) (_ []byte, reason string) {
+	var room [2 * (BigNumericWhole + BigNumericScale)]byte
+	text, reason := AppendScaled(room[:0], number, scale)
+	if reason != "" {
+		return dst, reason
+	}
+	return c.AppendText(dst, text, t)
+}
+
+// AppendShape appends the GEOGRAPHY that a shape in well-known binary and its reference system become, as AppendText
+// does; a nil shape is null.
+func (c *Cell) AppendShape(dst, shape []byte, srid int64) (_ []byte, reason string) {
+	switch {
+	case shape == nil && c.Item:
+		return dst, "a shape without wkb among the items: BigQuery has no null in a REPEATED column"
+	case shape == nil:
+		return dst, ""
+	}
+	row := c.begin(dst)
+	if reason = sridReason(srid); reason == "" {
+		row, reason = AppendWKB(row, shape)
+	}
+	return c.end(row, len(dst), reason)
+}
+
+// AppendPoint appends the GEOGRAPHY that a place becomes, as AppendText does.
+func (c *Cell) AppendPoint(dst []byte, longitude, latitude float64) (_ []byte, reason string) {
+	row, reason := appendPoint(c.begin(dst), longitude, latitude)
+	return c.end(row, len(dst), reason)
 }
 
 // AppendTime appends a time of day of so many microseconds, as AppendText does.
@@ -157,8 +192,8 @@ func (c *Cell) appendCount(dst []byte, micros int64) (_ []byte, reason string) {
 	return binary.AppendUvarint(append(dst, c.Tag...), uint64(micros)), ""
 }
 
-// begin appends the tag, and room for the length of a text of less than 128 bytes: a time, or 76 digits with sign and
-// point. end puts the length of the text there that has been appended since dst had a length of from.
+// begin appends the tag, and room for the length of a text of less than 128 bytes: all but some shapes. end puts the
+// length of the text there that has been appended since dst had a length of from.
 func (c *Cell) begin(dst []byte) []byte { return append(append(dst, c.Tag...), 0) }
 
 func (c *Cell) end(dst []byte, from int, reason string) ([]byte, string) {
@@ -166,6 +201,11 @@ func (c *Cell) end(dst []byte, from int, reason string) ([]byte, string) {
 		return dst[:from], reason
 	}
 	at := from + len(c.Tag)
-	dst[at] = byte(len(dst) - at - 1)
+	n := len(dst) - at - 1
+	if more := VarintLen(uint64(n)) - 1; more > 0 {
+		dst = append(dst, make([]byte, more)...)
+		copy(dst[at+1+more:], dst[at+1:at+1+n])
+	}
+	PutVarint(dst, at, uint64(n))
 	return dst, ""
 }

@@ -122,10 +122,7 @@ func (c *Column) Check(s Source) string {
 	if c.Precision == 0 {
 		return ""
 	}
-	whole, scale := NumericWhole, NumericScale
-	if c.Type == BigNumeric {
-		whole, scale = BigNumericWhole, BigNumericScale
-	}
+	whole, scale := c.Type.digits()
 	if c.Scale > scale || c.Precision-c.Scale > whole || c.Scale > c.Precision {
 		return fmt.Sprintf("%s has at most %d digits before the point and %d behind it", c.Type, whole, scale)
 	}

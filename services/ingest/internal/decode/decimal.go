@@ -5,12 +5,17 @@ import (
 	"fmt"
 )
 
+// digits are how many a NUMERIC or BIGNUMERIC has before the point and behind it.
+func (t Target) digits() (whole, scale int) {
+	if t == BigNumeric {
+		return BigNumericWhole, BigNumericScale
+	}
+	return NumericWhole, NumericScale
+}
+
 // appendDecimal appends the decimal that a text becomes in the column.
 func (c *Column) appendDecimal(dst, text []byte) (_ []byte, reason string) {
-	whole, scale := NumericWhole, NumericScale
-	if c.Type == BigNumeric {
-		whole, scale = BigNumericWhole, BigNumericScale
-	}
+	whole, scale := c.Type.digits()
 	if c.Precision > 0 {
 		whole, scale = c.Precision-c.Scale, c.Scale
 	}

@@ -12,15 +12,19 @@ const (
 const intervalReason = "the interval is out of BigQuery's range: 10,000 years, 3,660,000 " +
 	"days and 87,840,000 hours, each"
 
-// AppendInterval appends a span of time in BigQuery's canonical form, Y-M D H:M:S.ffffff; reason says that it is out of
-// range. No part is negative.
+// AppendInterval appends a span of time in BigQuery's canonical form, Y-M D [-]H:M:S.ffffff; reason says that it is out
+// of range. Months and days are not negative.
 func AppendInterval(dst []byte, months, days, micros int64) (_ []byte, reason string) {
-	if months > MaxIntervalMonths || days > MaxIntervalDays || micros > MaxIntervalHours*3600_000_000 {
+	const most = MaxIntervalHours * 3600_000_000
+	if months > MaxIntervalMonths || days > MaxIntervalDays || micros > most || micros < -most {
 		return dst, intervalReason
 	}
 	dst = append(strconv.AppendInt(dst, months/12, 10), '-')
 	dst = append(strconv.AppendInt(dst, months%12, 10), ' ')
 	dst = append(strconv.AppendInt(dst, days, 10), ' ')
+	if micros < 0 {
+		dst, micros = append(dst, '-'), -micros
+	}
 	seconds := micros / 1_000_000
 	dst = append(strconv.AppendInt(dst, seconds/3600, 10), ':')
 	dst = append(strconv.AppendInt(dst, seconds/60%60, 10), ':')

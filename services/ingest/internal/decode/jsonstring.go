@@ -58,7 +58,7 @@ func looks(text []byte) (plain, ascii bool) {
 	n := len(text)
 	if n < 8 {
 		w := wordAt(text, 0)
-		return jsonscan.Stops(w)&TextMasks[n][0] == 0, w&highBits == 0
+		return jsonscan.Stops(w)&TextMasks[n][0] == 0, w&jsonscan.Highs == 0
 	}
 	last := binary.LittleEndian.Uint64(text[n-8:])
 	stops, high := jsonscan.Stops(last), last
@@ -67,5 +67,5 @@ func looks(text []byte) (plain, ascii bool) {
 		stops |= jsonscan.Stops(w)
 		high |= w
 	}
-	return stops == 0, high&highBits == 0
+	return stops == 0, high&jsonscan.Highs == 0
 }

@@ -37,8 +37,3 @@ func (r RangeBounds) Check(body []byte) (reason string) {
 	}
 	return empty
 }
-
-// RangeBoundsOf are bounds by the numbers of their fields.
-func RangeBoundsOf(start, end int32) RangeBounds {
-	return RangeBounds{Start: protowire.Number(start), End: protowire.Number(end)}
-}

@@ -10,15 +10,31 @@ type Taken struct {
 	far      int
 }
 
+// Take is what the envelope takes of a value.
+type Take uint8
+
+// What it may take.
+const (
+	TakeID Take = 1 << iota
+	TakeTime
+)
+
+// Takes is what the envelope takes of the value at a path.
+func (o *Options) Takes(path *Path) (t Take) {
+	if path.Is(o.EventIDPath()) {
+		t |= TakeID
+	}
+	if path.Is(o.EventTimePath()) {
+		t |= TakeTime
+	}
+	return t
+}
+
 // Forget is for the next payload.
 func (t *Taken) Forget() { t.ID, t.HasID, t.HasTime, t.far = nil, false, false, 0 }
 
-// EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append
-// and may alias that payload; ok is false if the contract names no field, or it was null, missing, or has no presence
-// and is empty or zero.
+// EventID implements Decoder. ok is also false where a field without presence is empty or zero.
 func (t *Taken) EventID() (id []byte, ok bool) { return t.ID, t.HasID }
 
-// EventTime returns when the event in the payload last appended happened, in microseconds since the epoch, within
-// BigQuery's range; ok is false if the contract names no field, or it was null, missing, or has no presence and is
-// zero.
+// EventTime implements Decoder. ok is also false where a field without presence is zero.
 func (t *Taken) EventTime() (micros int64, ok bool) { return t.Micros, t.HasTime }

@@ -3,14 +3,13 @@ package decode
 import (
 	"encoding/binary"
 	"unicode/utf8"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
 // ShortText is how long a text is checked without a branch that depends on its length: a mispredicted one costs more
 // than the check.
 const ShortText = 32
-
-// highBits are those of eight bytes; text beyond ASCII has some.
-const highBits = 0x8080808080808080
 
 // TextMasks holds for each length the high bits of that many bytes.
 var TextMasks = func() (masks [ShortText + 1][4]uint64) {
@@ -49,7 +48,7 @@ func ValidText(src []byte, p, n int) bool {
 			high |= uint64(b)
 		}
 	}
-	return high&highBits == 0 || ValidWords(text)
+	return high&jsonscan.Highs == 0 || ValidWords(text)
 }
 
 // or32 joins the bits of 32 bytes.
@@ -69,7 +68,7 @@ func ValidWords(text []byte) bool {
 	for i := 0; i < len(text); i += 8 {
 		w := wordAt(text, i)
 		bit6, bit5, bit4 := w<<1, w<<2, w<<3
-		lead := w & bit6 & highBits
+		lead := w & bit6 & jsonscan.Highs
 		lead3 := lead & bit5
 		if lead3&bit4 != 0 {
 			return utf8.Valid(text) // a character of four bytes, or none
@@ -79,7 +78,7 @@ func ValidWords(text []byte) bool {
 		overlong := lead &^ bit5 &^ (w&bits1to4 + 0x7e7e7e7e7e7e7e7e)
 		isE0 := lead3 &^ (w&low4 + 0x7f7f7f7f7f7f7f7f)
 		isED := lead3 &^ (w&low4 ^ 0x0d0d0d0d0d0d0d0d + 0x7f7f7f7f7f7f7f7f)
-		wrong := w&^bit6&highBits ^ follow | overlong | (isE0<<8|firstE0>>56)&^bit5 | (isED<<8|firstED>>56)&bit5
+		wrong := w&^bit6&jsonscan.Highs ^ follow | overlong | (isE0<<8|firstE0>>56)&^bit5 | (isED<<8|firstED>>56)&bit5
 		if wrong != 0 {
 			return false
 		}

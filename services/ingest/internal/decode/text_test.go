@@ -42,6 +42,9 @@ func TestValidText(t *testing.T) {
 				checkText(t, append(head[:before:before], a, b))
 				for _, c := range edges {
 					checkText(t, append(head[:before:before], a, b, c))
+					if before > 0 && before < 5 {
+						continue // none of four bytes is in the next word
+					}
 					for _, d := range edges {
 						text := slices.Concat(head, []byte{a, b, c, d})
 						if ValidWords(text) != utf8.Valid(text) {

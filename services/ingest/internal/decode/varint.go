@@ -3,6 +3,8 @@ package decode
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
 // Varint reads an unsigned base-128 varint of at most 64 bits at src[p:]. Where there is none, next is negative:
@@ -10,7 +12,7 @@ import (
 func Varint(src []byte, p int) (v uint64, next int) {
 	if len(src)-p >= 8 {
 		w := binary.LittleEndian.Uint64(src[p:])
-		if stop := ^w & highBits; stop != 0 {
+		if stop := ^w & jsonscan.Highs; stop != 0 {
 			return PackVarint(w & (stop ^ (stop - 1))), p + bits.TrailingZeros64(stop)>>3 + 1
 		}
 	}
@@ -56,7 +58,7 @@ func SpreadVarint(v uint64) (w uint64, size int) {
 	w = v&0xfffffff | v>>28<<32
 	w = w&0x00003fff00003fff | w&0x0fffc0000fffc000<<2
 	w = w&0x007f007f007f007f | w&0x3f803f803f803f80<<1
-	return w | highBits&(1<<(8*uint(size-1)&63)-1), size
+	return w | jsonscan.Highs&(1<<(8*uint(size-1)&63)-1), size
 }
 
 // VarintLen is how many bytes a number takes as a varint.

@@ -19,19 +19,16 @@ func AppendWKB(dst, shape []byte) (_ []byte, reason string) {
 	return w.out, reason
 }
 
-// NoShapeReason says that a shape is null where there is no null.
-const NoShapeReason = "a shape without wkb among the items: BigQuery has no null in a REPEATED column"
-
-// SRIDReason says why a shape of a reference system is no GEOGRAPHY; empty if it is one, or none is given.
-func SRIDReason(srid int64) string {
+// sridReason says why a shape of a reference system is no GEOGRAPHY; empty if it is one, or none is given.
+func sridReason(srid int64) string {
 	if srid == 0 || srid == 4326 {
 		return ""
 	}
 	return "the reference system " + strconv.FormatInt(srid, 10) + " is not WGS 84 (4326), which a GEOGRAPHY is in"
 }
 
-// AppendPoint appends a place as WKT.
-func AppendPoint(dst []byte, longitude, latitude float64) (_ []byte, reason string) {
+// appendPoint appends a place as WKT.
+func appendPoint(dst []byte, longitude, latitude float64) (_ []byte, reason string) {
 	w := wkb{out: append(dst, "POINT("...)}
 	if reason = w.place(longitude, latitude); reason != "" {
 		return dst, reason
@@ -73,7 +70,7 @@ func (w *wkb) shape(one uint32, depth int) string {
 		if !ok {
 			return wkbEnds
 		}
-		if reason := SRIDReason(int64(srid)); reason != "" {
+		if reason := sridReason(int64(srid)); reason != "" {
 			return reason
 		}
 	}

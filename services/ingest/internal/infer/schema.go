@@ -186,14 +186,11 @@ func isPath(name string) bool {
 
 // nameFault says why a name is not that of a column; empty if it is.
 func nameFault(name string) string {
-	for i, r := range name {
-		letter := r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
-		if !letter && (i == 0 || r < '0' || r > '9') {
-			return "its name is not made of letters, digits and underscores"
-		}
-	}
-	if name == "" || strings.EqualFold(name, extra) {
+	switch {
+	case name == "" || strings.EqualFold(name, extra):
 		return "its name is taken, or empty"
+	case !decode.IsName(name):
+		return "its name is not made of letters, digits and underscores"
 	}
 	return decode.CheckName(name, map[string]bool{})
 }

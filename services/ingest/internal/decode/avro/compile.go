@@ -235,8 +235,8 @@ func (c *compiler) value(w *typ, r *shape.Node, number int32, path *decode.Path)
 		if err := c.record(w, r, path); err != nil {
 			return err
 		}
-		if r.Kind == shape.Range {
-			c.ranges = append(c.ranges, r.Bounds())
+		if bounds := r.Bounds(); bounds != nil {
+			c.ranges = append(c.ranges, *bounds)
 			c.emit(op{code: opRange, arg: int32(len(c.ranges) - 1)}, path)
 		}
 		end()

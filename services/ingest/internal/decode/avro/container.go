@@ -90,12 +90,12 @@ type container struct {
 	p   int
 }
 
-func (c *container) fail(at int, reason string) error {
+func (c *container) fail(at int, reason string) *decode.Error {
 	return c.d.plan.options.Refuse(at, "object container file: "+reason)
 }
 
 // text reads a length and that many bytes.
-func (c *container) text() ([]byte, error) {
+func (c *container) text() ([]byte, *decode.Error) {
 	value, next, reason := sized(c.src, c.p)
 	if reason != "" {
 		return nil, c.fail(c.p, reason)
@@ -104,7 +104,7 @@ func (c *container) text() ([]byte, error) {
 	return value, nil
 }
 
-func (c *container) number() (int64, error) {
+func (c *container) number() (int64, *decode.Error) {
 	v, next := decode.Varint(c.src, c.p)
 	if next < 0 {
 		return 0, c.fail(c.p, varintReason(next))
@@ -114,7 +114,7 @@ func (c *container) number() (int64, error) {
 }
 
 // header reads the metadata map.
-func (c *container) header() (schema, codec []byte, err error) {
+func (c *container) header() (schema, codec []byte, err *decode.Error) {
 	var frame arrayFrame
 	for {
 		at := c.p
@@ -149,7 +149,7 @@ func (c *container) header() (schema, codec []byte, err error) {
 
 // open finds the one datum of a file and the program for its schema. shift is where the datum starts in the payload,
 // negative if it was compressed.
-func (d *Decoder) open(payload []byte) (prog *program, datum []byte, shift int, err error) {
+func (d *Decoder) open(payload []byte) (prog *program, datum []byte, shift int, err *decode.Error) {
 	c := container{d: d, src: payload, p: len(containerMagic)}
 	schema, codec, err := c.header()
 	if err != nil {
@@ -204,7 +204,7 @@ func (d *Decoder) open(payload []byte) (prog *program, datum []byte, shift int, 
 }
 
 // fileProgram compiles a file's schema against the contract's, or finds it compiled.
-func (d *Decoder) fileProgram(c *container, schema []byte) (*program, error) {
+func (d *Decoder) fileProgram(c *container, schema []byte) (*program, *decode.Error) {
 	if prog := d.plan.files.find(schema); prog != nil {
 		return prog, nil
 	}

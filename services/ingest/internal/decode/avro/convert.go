@@ -66,25 +66,34 @@ func (c *compiler) cell(column *decode.Column, r *shape.Node, number int32) int3
 }
 
 // convert runs the instructions about columns that the contract asks for, and those of the logical types that take more
-// than a few lines.
-func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, p int) (_ []byte, _, _ int,
+// than a few lines. What they write is in row, or a text.
+func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, p int) (_ []byte, _, next int,
 	reason string,
 ) {
-	text, next := m.scratch[:0], p
-	switch in.code {
+	var value []byte
+	row, text := out[:o], m.scratch[:0]
+	switch next = p; in.code {
 	case opRange:
-		return out, o, p, prog.ranges[in.arg].Check(out[m.messages[m.nm-1].start:o])
+		reason = prog.ranges[in.arg].Check(out[m.messages[m.nm-1].start:o])
 
 	case opText:
-		value, next, reason := sized(src, p)
-		if reason == "" {
-			out, o, reason = m.put(prog.cells[in.arg], out, o, value)
+		if value, next, reason = sized(src, p); reason == "" {
+			row, reason = prog.cells[in.arg].AppendText(row, value, &m.Taken)
 		}
-		return out, o, next, reason
+
+	case opNumber:
+		var v uint64
+		switch v, next = decode.Varint(src, p); {
+		case next < 0:
+			reason = varintReason(next)
+		case in.jump != 0 && v > math.MaxUint32:
+			reason = intReason
+		default:
+			row, reason = prog.cells[in.arg].AppendNumber(row, protowire.DecodeZigZag(v), &m.Taken)
+		}
 
 	case opDecimal:
 		d := &prog.decimals[in.arg]
-		var value []byte
 		if d.size < 0 {
 			value, next, reason = sized(src, p)
 		} else if next = p + d.size; next > len(src) {
@@ -92,75 +101,59 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 		} else {
 			value = src[p:next]
 		}
-		if reason != "" {
-			return out, o, p, reason
+		if reason == "" {
+			text, reason = decode.AppendUnscaled(text, value, d.precision, d.scale)
 		}
-		if text, reason = appendDecimal(text, value, d); reason == "" && d.cell != nil {
-			m.scratch = text
-			out, o, reason = m.put(d.cell, out, o, text)
-			return out, o, next, reason
+		if reason == "" && d.cell != nil {
+			row, reason = d.cell.AppendText(row, text, &m.Taken)
+			text = text[:0]
 		}
 
-	case opVariable:
-		if text, next, reason = appendVariable(text, src, p); reason == "" {
-			m.scratch = text
-			out, o, reason = m.put(prog.cells[in.arg], out, o, text)
-			return out, o, next, reason
+	case opBigDecimal:
+		if value, next, reason = sized(src, p); reason == "" {
+			text, reason = appendBigDecimal(text, value)
+		}
+
+	case opVariable: // the scale comes first
+		var scale uint64
+		if scale, next = decode.Varint(src, p); next < 0 {
+			reason = varintReason(next)
+		} else if value, next, reason = sized(src, next); reason == "" {
+			row, reason = prog.cells[in.arg].AppendScaled(row, value, protowire.DecodeZigZag(scale), &m.Taken)
 		}
 
 	case opGeometry:
-		var null bool
-		if text, next, null, reason = m.appendGeometry(&prog.geometries[in.arg], text, src, p); null {
-			return out, o, next, reason
+		g := &prog.geometries[in.arg]
+		var srid int64
+		if value, srid, next, reason = m.readGeometry(g, src, p); reason == "" {
+			row, reason = g.cell.AppendShape(row, value, srid)
+		}
+
+	case opDuration:
+		if next = p + durationBytes; next > len(src) {
+			reason = endReason
+		} else {
+			text, reason = appendDuration(text, src[p:next])
 		}
 
 	case opJSON:
 		m.json.Reset()
-		if next, reason = m.pass(prog.skipped[in.arg], src, p, 0); reason != "" {
-			return out, o, next, reason
-		}
-		out, o = putText(out, o, in, len(m.json.Text))
-		o += copy(out[o:], m.json.Text)
-		m.json.Trim()
-		return out, o, next, ""
-
-	case opNumber:
-		v, after := decode.Varint(src, p)
-		switch {
-		case after < 0:
-			return out, o, p, varintReason(after)
-		case in.jump != 0 && v > math.MaxUint32:
-			return out, o, p, intReason
-		}
-		row, reason := prog.cells[in.arg].AppendNumber(out[:o], protowire.DecodeZigZag(v), &m.Taken)
-		return row[:cap(row)], len(row), after, reason
-
-	case opDuration:
-		if len(src)-p < durationBytes {
-			return out, o, p, endReason
-		}
-		part := func(at int) int64 { return int64(binary.LittleEndian.Uint32(src[p+at:])) }
-		text, reason = decode.AppendInterval(text, part(0), part(4), part(8)*1000)
-		next = p + durationBytes
-
-	case opBigDecimal:
-		var value []byte
-		if value, next, reason = sized(src, p); reason == "" {
-			text, reason = appendBigDecimal(text, value)
+		if next, reason = m.pass(prog.skipped[in.arg], src, p, 0); reason == "" {
+			row = in.appendText(row, m.json.Text)
+			m.json.Trim()
 		}
 	}
-	if reason != "" {
-		return out, o, p, reason
+	if m.scratch = text; len(text) > 0 && reason == "" {
+		row = in.appendText(row, text)
 	}
-	m.scratch = text
-	out, o = putText(out, o, in, len(text))
-	return out, o + copy(out[o:], text), next, ""
+	return row[:cap(row)], len(row), next, reason
 }
 
-// put writes what a text becomes in a column.
-func (m *machine) put(c *decode.Cell, out []byte, o int, text []byte) (_ []byte, _ int, reason string) {
-	row, reason := c.AppendText(out[:o], text, &m.Taken)
-	return row[:cap(row)], len(row), reason
+// appendText appends a tag and a text.
+func (in *op) appendText(row, text []byte) []byte {
+	var tag [4]byte
+	binary.LittleEndian.PutUint32(tag[:], in.tag)
+	return protowire.AppendBytes(append(row, tag[:in.tagLen]...), text)
 }
 
 // appendBigDecimal appends the text of a big-decimal: the bytes of a number, and its scale (Avro specification,

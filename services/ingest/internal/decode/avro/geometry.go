@@ -13,22 +13,15 @@ import (
 // geometry is how Debezium's shapes are read that a contract makes a GEOGRAPHY of: records that hold one as WKB, and
 // the reference system that it is in (io.debezium.data.geometry).
 type geometry struct {
-	parts     []*skipped
-	types     []*typ
-	names     []string
-	wkb, srid int // of the parts; srid is -1 where there is none
-	item      bool
+	record    *skipped
+	wkb, srid int // of its parts; srid is -1 where there is none
+	cell      *decode.Cell
 }
 
 // isGeometry says that a type is such a shape.
 func isGeometry(t *typ) bool {
-	at := t.field("wkb")
-	return t.kind == kindRecord && strings.HasPrefix(t.name, "io.debezium.data.geometry.") && at >= 0 &&
-		plainOf(t.fields[at].typ).kind == kindBytes
-}
-
-func (t *typ) field(name string) int {
-	return slices.IndexFunc(t.fields, func(f field) bool { return f.name == name })
+	return t.kind == kindRecord && strings.HasPrefix(t.name, "io.debezium.data.geometry.") &&
+		slices.ContainsFunc(t.fields, func(f field) bool { return f.name == "wkb" && plainOf(f.typ).kind == kindBytes })
 }
 
 // plainOf is a type without null.
@@ -43,29 +36,27 @@ func (c *compiler) geometry(w *typ, r *shape.Node, number int32, path *decode.Pa
 		c.fail(c.origin+"'s "+w.String()+" has no wkb, which a GEOGRAPHY is made of", path)
 		return
 	}
-	g := geometry{wkb: w.field("wkb"), srid: w.field("srid"), item: r == c.bare}
-	if g.srid >= 0 && plainOf(w.fields[g.srid].typ).kind != kindInt {
-		g.srid = -1
+	read := c.skippedOf(w, false)
+	g := geometry{
+		record: read, wkb: slices.Index(read.names, "wkb"), srid: slices.Index(read.names, "srid"),
+		cell: c.cells[c.cell(r.Override, r, number)],
 	}
-	for i := range w.fields {
-		g.parts = append(g.parts, c.skippedOf(w.fields[i].typ, false))
-		g.types, g.names = append(g.types, w.fields[i].typ), append(g.names, w.fields[i].name)
+	if g.srid >= 0 && plainOf(read.parts[g.srid].typ).kind != kindInt {
+		g.srid = -1
 	}
 	c.geometries = append(c.geometries, g)
 	c.emitTagged(op{code: opGeometry, arg: int32(len(c.geometries) - 1)}, number, protowire.BytesType, path)
 }
 
-// appendGeometry appends the WKT of a shape, and says where it ends. null: there is no shape.
-func (m *machine) appendGeometry(g *geometry, dst, src []byte, p int) (_ []byte, next int, null bool, reason string) {
-	var wkb []byte
-	srid := int64(0)
-	for i, part := range g.parts {
+// readGeometry reads a shape and its reference system, and says where it ends. A nil shape is none.
+func (m *machine) readGeometry(g *geometry, src []byte, p int) (wkb []byte, srid int64, next int, reason string) {
+	for i, part := range g.record.parts {
 		from := p
 		if p, reason = m.pass(part, src, p, 0); reason != "" {
-			m.within = "." + g.names[i] + m.within
-			return dst, p, false, reason
+			m.within = "." + g.record.names[i] + m.within
+			return nil, 0, p, reason
 		}
-		value, t := src[from:p], g.types[i]
+		value, t := src[from:p], part.typ
 		if i != g.wkb && i != g.srid {
 			continue
 		}
@@ -83,14 +74,5 @@ func (m *machine) appendGeometry(g *geometry, dst, src []byte, p int) (_ []byte,
 		_, start := length(value, 0)
 		wkb = value[start:]
 	}
-	switch {
-	case wkb == nil && g.item:
-		return dst, p, false, decode.NoShapeReason
-	case wkb == nil:
-		return dst, p, true, ""
-	}
-	if reason = decode.SRIDReason(srid); reason == "" {
-		dst, reason = decode.AppendWKB(dst, wkb)
-	}
-	return dst, p, false, reason
+	return wkb, srid, p, ""
 }

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // What a contract makes a JSON column of is written while it is read past: the JSON that docs/types.md lists. A union's
@@ -86,7 +87,7 @@ func (m *machine) writeLogical(t *typ, value []byte) (reason string) {
 	switch moment := moments[t.logical]; {
 	case moment.kind != 0:
 		u, _ := decode.Varint(value, 0)
-		return writeMoment(w, t.logical, protowire.DecodeZigZag(u), moment.unit)
+		return writeMoment(w, moment.kind, protowire.DecodeZigZag(u), moment.unit)
 	case t.logical == logicalUUID && t.kind != kindFixed:
 		w.Bytes(value)
 		return ""
@@ -94,12 +95,11 @@ func (m *machine) writeLogical(t *typ, value []byte) (reason string) {
 	w.Quote()
 	switch t.logical {
 	case logicalDecimal:
-		w.Text, reason = appendDecimal(w.Text, value, &decimalType{precision: t.precision, scale: t.scale})
+		w.Text, reason = decode.AppendUnscaled(w.Text, value, t.precision, t.scale)
 	case logicalBigDecimal:
 		w.Text, reason = appendBigDecimal(w.Text, value)
 	case logicalDuration:
-		part := func(at int) int64 { return int64(binary.LittleEndian.Uint32(value[at:])) }
-		w.Text, reason = decode.AppendInterval(w.Text, part(0), part(4), part(8)*1000)
+		w.Text, reason = appendDuration(w.Text, value)
 	default:
 		w.Text = appendUUID(w.Text, value)
 	}
@@ -108,38 +108,30 @@ func (m *machine) writeLogical(t *typ, value []byte) (reason string) {
 }
 
 // writeMoment writes a date or time, as RFC 3339 writes it.
-func writeMoment(w *decode.JSONWriter, l logical, v int64, unit decode.Unit) (reason string) {
-	switch l {
-	case logicalDate:
-		if v < decode.MinDays || v > decode.MaxDays {
-			return decode.TimestampReason
-		}
-		w.Quote()
-		from := len(w.Text)
-		w.Text = decode.AppendDateTime(w.Text, v*decode.DayMicros)[:from+len("2006-01-02")]
-		w.Unquote()
-		return ""
-	case logicalTimeMillis, logicalTimeMicros:
-		factor := int64(1)
-		if l == logicalTimeMillis {
-			factor = 1000
-		}
-		if v < 0 || v >= decode.DayMicros/factor {
-			return "the time is not within a day"
-		}
-		w.Quote()
-		w.Text = decode.AppendTime(w.Text, v*factor)
-		w.Unquote()
-		return ""
+func writeMoment(w *decode.JSONWriter, k shape.Kind, v int64, unit decode.Unit) (reason string) {
+	column := decode.Column{Unit: unit}
+	if k == shape.Date {
+		column.Type = decode.Date
 	}
-	micros, ok := decode.ToMicros(v, unit)
-	if !ok {
+	micros, ok, _ := column.OfNumber(v)
+	switch {
+	case k == shape.Time && (!ok || micros < 0 || micros >= decode.DayMicros):
+		return decode.TimeReason
+	case !ok:
 		return decode.TimestampReason
+	case k == shape.Timestamp:
+		w.Moment(micros, "Z")
+		return ""
+	case k == shape.DateTime:
+		w.Moment(micros, "")
+		return ""
 	}
-	zone := "Z"
-	if l > logicalTimestampNanos {
-		zone = ""
+	w.Quote()
+	if k == shape.Time {
+		w.Text = decode.AppendTime(w.Text, micros)
+	} else {
+		w.Text = decode.AppendDateTime(w.Text, micros)[:len(w.Text)+len("2006-01-02")]
 	}
-	w.Moment(micros, zone)
+	w.Unquote()
 	return ""
 }

@@ -1,6 +1,7 @@
 package avro
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
@@ -17,7 +18,8 @@ func appendUUID(dst, id []byte) []byte {
 	return dst
 }
 
-// appendDecimal appends the decimal text of a big-endian two's-complement number with scale digits behind the point.
-func appendDecimal(dst, number []byte, t *decimalType) (_ []byte, reason string) {
-	return decode.AppendUnscaled(dst, number, t.precision, t.scale)
+// appendDuration appends the INTERVAL of a duration: months, days and milliseconds.
+func appendDuration(dst, value []byte) (_ []byte, reason string) {
+	part := func(at int) int64 { return int64(binary.LittleEndian.Uint32(value[at:])) }
+	return decode.AppendInterval(dst, part(0), part(4), part(8)*1000)
 }

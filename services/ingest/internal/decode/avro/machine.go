@@ -67,7 +67,7 @@ func room(out []byte, o, n int) []byte {
 // run reads one datum, all of src, and appends the payload message's body to dst. On error it returns nil.
 //
 // out has its capacity as length and o is its end; p is the reading position, at is where the current instruction
-// began. What is usual is done by fast; this loop knows every instruction and every error.
+// began. What is usual is done by fast; this loop knows every other instruction and every error.
 func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 	if m.last != prog {
 		m.prepare(prog)
@@ -86,12 +86,13 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 		if len(src)-p <= tailBytes {
 			pc, p, o = m.fastTail(ops, pc, src, p, out, o)
 		}
+		if len(out)-o < slack {
+			out = room(out, o, len(src)-p)
+			continue // fast may have stopped for want of it
+		}
 		in := &ops[pc]
 		pc++
 		at := p
-		if len(out)-o < slack {
-			out = room(out, o, len(src)-p)
-		}
 		switch in.code {
 		case opString, opBytes:
 			n, next := length(src, p)
@@ -103,24 +104,12 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			}
 			binary.LittleEndian.PutUint32(out[o:], in.tag)
 			o = decode.PutVarint(out, o+int(in.tagLen), uint64(n))
-			if ascii := copyText(out[o:], src[next:], n); !ascii && in.code == opString &&
-				!decode.ValidText(src, next, n) {
+			copy(out[o:], src[next:next+n])
+			if in.code == opString && !decode.ValidText(src, next, n) {
 				return nil, m.fail(prog, pc, at, "text is not valid UTF-8")
 			}
 			o += n
 			p = next + n
-
-		case opOptional:
-			if uint(p) >= uint(len(src)) {
-				return nil, m.fail(prog, pc, at, endReason)
-			}
-			switch branch := src[p]; {
-			case branch > 2 || branch&1 != 0:
-				return nil, m.fail(prog, pc, at, "the union's index is neither 0 nor 1")
-			case int32(branch>>1) == in.arg:
-				pc = int(in.jump)
-			}
-			p++
 
 		case opInt, opLong:
 			var v uint64
@@ -136,40 +125,8 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			binary.LittleEndian.PutUint32(out[o:], in.tag)
 			o = decode.PutVarint(out, o+int(in.tagLen), uint64(protowire.DecodeZigZag(v)))
 
-		case opDouble:
-			if len(src)-p < 8 {
-				return nil, m.fail(prog, pc, at, endReason)
-			}
-			binary.LittleEndian.PutUint32(out[o:], in.tag)
-			o += int(in.tagLen)
-			binary.LittleEndian.PutUint64(out[o:], binary.LittleEndian.Uint64(src[p:]))
-			o, p = o+8, p+8
-
-		case opFloat:
-			if len(src)-p < 4 {
-				return nil, m.fail(prog, pc, at, endReason)
-			}
-			binary.LittleEndian.PutUint32(out[o:], in.tag)
-			o += int(in.tagLen)
-			binary.LittleEndian.PutUint32(out[o:], binary.LittleEndian.Uint32(src[p:]))
-			o, p = o+4, p+4
-
-		case opBoolean:
-			if uint(p) >= uint(len(src)) {
-				return nil, m.fail(prog, pc, at, endReason)
-			}
-			if src[p] > 1 {
-				return nil, m.fail(prog, pc, at, booleanReason)
-			}
-			o = putTag(out, o, in)
-			out[o] = src[p]
-			o, p = o+1, p+1
-
-		case opMessage:
-			binary.LittleEndian.PutUint32(out[o:], in.tag)
-			o += int(in.tagLen) + int(m.guess[pc-1])
-			m.messages[m.nm].start = o
-			m.nm++
+		case opOptional, opOneBranch, opBoolean, opFloat, opDouble:
+			return nil, m.fail(prog, pc, at, shortReason(in.code, len(src)-p))
 
 		case opMessageEnd:
 			m.nm--
@@ -218,15 +175,6 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 				pc = int(in.jump)
 			}
 
-		case opOneBranch:
-			if uint(p) >= uint(len(src)) {
-				return nil, m.fail(prog, pc, at, endReason)
-			}
-			if src[p] != 0 {
-				return nil, m.fail(prog, pc, at, "the index of a union of one branch is not 0")
-			}
-			p++
-
 		case opUnion:
 			var v uint64
 			if v, p = decode.Varint(src, p); p < 0 {
@@ -261,10 +209,8 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			}
 			c := prog.cells[in.arg]
 			micros, ok := decode.ToMicros(protowire.DecodeZigZag(v), c.Unit)
-			if m.Micros, m.HasTime = micros, ok; c.Dates != nil || !ok {
-				if reason := m.TakeTime(c.Dates, micros, ok, v&1 != 0, in.jump != 0); reason != "" {
-					return nil, m.fail(prog, pc, at, reason)
-				}
+			if reason := m.TakeTime(c.Dates, micros, ok, v&1 != 0, in.jump != 0); reason != "" {
+				return nil, m.fail(prog, pc, at, reason)
 			}
 			if then := &ops[pc]; then.code == opLong {
 				pc++

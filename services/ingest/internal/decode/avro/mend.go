@@ -121,12 +121,23 @@ func (m *mender) warn(where, format string, args ...any) {
 
 const mostWarnings = 50
 
+// mended warns of what has been changed in the schema.
+func (m *mender) mended(where, format string, args ...any) {
+	m.warn(where, format, args...)
+	m.changed = true
+}
+
+// strike takes away what is no use in a type or a field, and warns of it.
+func (m *mender) strike(v map[string]any, key, where, format string, args ...any) {
+	m.mended(where, format, args...)
+	delete(v, key)
+}
+
 // schema mends a schema and what is in it.
 func (m *mender) schema(v any, namespace string) any {
 	switch v := v.(type) {
 	case nil:
-		m.warn(m.where, "a type is a null without quotes; it is read as \"null\"")
-		m.changed = true
+		m.mended(m.where, "a type is a null without quotes; it is read as \"null\"")
 		return "null"
 	case string:
 		return m.aliased(v, namespace)
@@ -208,9 +219,7 @@ func (m *mender) object(v map[string]any, namespace string) {
 		symbols, _ := v["symbols"].([]any)
 		m.symbolsOnce(symbols, name)
 		if symbol, ok := v["default"]; ok && !slices.Contains(symbols, symbol) {
-			m.warn(name, "the default %v is none of the symbols: unknown ones are refused", symbol)
-			delete(v, "default")
-			m.changed = true
+			m.strike(v, "default", name, "the default %v is none of the symbols: unknown ones are refused", symbol)
 		}
 	case "array":
 		m.inner(v, "items", namespace)
@@ -229,20 +238,20 @@ func (m *mender) inner(v map[string]any, key, namespace string) {
 // once gives a type another name that is defined already, as generators do that have one name for all: what names it
 // means the first.
 func (m *mender) once(v map[string]any, name, namespace string) string {
-	free, reason := name, "the type is defined more than once"
+	reason := "the type is defined more than once"
 	if k, ok := kindsByName[name]; ok && k <= kindString {
-		free, reason = name+"_2", "the type is called as one of Avro's own"
+		reason = "the type is called as one of Avro's own"
+	} else if !m.defined(name) {
+		return name
 	}
-	for i := 2; m.named[free].schema != nil; i++ {
-		free = fmt.Sprintf("%s_%d", name, i)
-	}
-	if free != name {
-		m.warn(name, "%s; this one is read as %s", reason, free)
-		v["name"], v["namespace"] = free[strings.LastIndexByte(free, '.')+1:], namespace
-		m.changed = true
-	}
-	return free
+	other := free(name, m.defined)
+	m.mended(name, "%s; this one is read as %s", reason, other)
+	v["name"], v["namespace"] = other[strings.LastIndexByte(other, '.')+1:], namespace
+	return other
 }
+
+// defined reports whether a type of a full name has been read.
+func (m *mender) defined(name string) bool { return m.named[name].schema != nil }
 
 // checkName warns of what is no name by Avro's rules.
 func (m *mender) checkName(where, what, name string) {
@@ -251,6 +260,7 @@ func (m *mender) checkName(where, what, name string) {
 	}
 }
 
+// qualified is the full name of a type in a namespace.
 func qualified(name, namespace string) string {
 	if namespace == "" || strings.Contains(name, ".") {
 		return name
@@ -263,9 +273,7 @@ func (m *mender) field(f map[string]any, record, namespace string) {
 	name, _ := f["name"].(string)
 	m.checkName(record, "the field", name)
 	if order, ok := f["order"]; ok && order != "ascending" && order != "descending" && order != "ignore" {
-		m.warn(record+"."+name, "there is no order %v; it has no meaning here", order)
-		delete(f, "order")
-		m.changed = true
+		m.strike(f, "order", record+"."+name, "there is no order %v; it has no meaning here", order)
 	}
 	switch kind, _ := f["type"].(string); kind {
 	case "record", "error", "enum", "fixed", "array", "map":
@@ -273,10 +281,8 @@ func (m *mender) field(f map[string]any, record, namespace string) {
 	default:
 		m.where = record + "." + name
 		if logical, ok := f["logicalType"]; ok {
-			m.warn(m.where, "logicalType %v is beside the type and not in it, where Avro passes over it: the column "+
-				"is that of the type, unless columns asks for another", logical)
-			delete(f, "logicalType")
-			m.changed = true
+			m.strike(f, "logicalType", m.where, "logicalType %v is beside the type and not in it, where Avro passes over "+
+				"it: the column is that of the type, unless columns asks for another", logical)
 		}
 		m.inner(f, "type", namespace)
 	}
@@ -304,9 +310,7 @@ func (f *defaulted) key() [2]string { return [2]string{f.record, f.name} }
 func (m *mender) drop(f *defaulted, reason string) {
 	if m.faults[f.key()] == "" {
 		m.faults[f.key()] = reason
-		m.warn(f.record+"."+f.name, "%s: a record that needs it is refused", reason)
-		delete(f.field, "default")
-		m.changed = true
+		m.strike(f.field, "default", f.record+"."+f.name, "%s: a record that needs it is refused", reason)
 	}
 }
 
@@ -324,10 +328,7 @@ func (m *mender) fits(t, v any, namespace string, outer bool) bool {
 	if !ok {
 		kind, _ = schema["type"].(string)
 	}
-	if n, ok := m.named[qualified(kind, namespace)]; ok {
-		schema, namespace = n.schema, n.namespace
-		kind, _ = schema["type"].(string)
-	} else if n, ok := m.named[kind]; ok {
+	if n, ok := m.named[m.resolved(kind, namespace)]; ok {
 		schema, namespace = n.schema, n.namespace
 		kind, _ = schema["type"].(string)
 	}
@@ -361,8 +362,7 @@ func (m *mender) fits(t, v any, namespace string, outer bool) bool {
 	case "array":
 		items, ok := v.([]any)
 		return ok && !slices.ContainsFunc(items, func(v any) bool {
-			return !m.fits(schema["items"], v, namespace,
-				false)
+			return !m.fits(schema["items"], v, namespace, false)
 		})
 	case "map":
 		values, ok := v.(map[string]any)

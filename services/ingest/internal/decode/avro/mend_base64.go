@@ -30,8 +30,8 @@ func (m *mender) unpack(f *defaulted) {
 		for i, b := range number {
 			characters[i] = rune(b)
 		}
-		f.field["default"], m.changed = string(characters), true
-		m.warn(f.record+"."+f.name, "its default %q is read as base64, as Kafka Connect wrote defaults of decimals",
+		f.field["default"] = string(characters)
+		m.mended(f.record+"."+f.name, "its default %q is read as base64, as Kafka Connect wrote defaults of decimals",
 			text)
 		return
 	}

@@ -17,10 +17,10 @@ func (m *mender) decimal(v map[string]any, where string) {
 		return
 	}
 	for _, key := range []string{"precision", "scale"} {
-		if text, ok := v[key].(string); ok && isWhole(text) {
-			m.warn(where, "the %s %q is in quotes; it is read as the number", key, text)
+		text, quoted := v[key].(string)
+		if _, ok := whole(text); ok && quoted {
+			m.mended(where, "the %s %q is in quotes; it is read as the number", key, text)
 			v[key] = json.Number(text)
-			m.changed = true
 		}
 	}
 	precision, given := whole(v["precision"])
@@ -39,11 +39,10 @@ func (m *mender) decimal(v map[string]any, where string) {
 	default:
 		return
 	}
-	m.warn(where, "%s is no logical type: its values are BYTES, unless columns asks for another column", reason)
+	m.mended(where, "%s is no logical type: its values are BYTES, unless columns asks for another column", reason)
 	for _, key := range []string{"logicalType", "precision", "scale"} {
 		delete(v, key)
 	}
-	m.changed = true
 }
 
 // whole is a whole number, which may be in quotes.
@@ -51,9 +50,4 @@ func whole(v any) (int64, bool) {
 	text := fmt.Sprint(v)
 	n, err := strconv.ParseInt(text, 10, 32)
 	return n, err == nil
-}
-
-func isWhole(text string) bool {
-	_, ok := whole(text)
-	return ok
 }

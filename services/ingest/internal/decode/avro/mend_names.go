@@ -23,8 +23,7 @@ func (m *mender) union(branches []any, names []string, namespace string) {
 		if keys = append(keys, key); first < 0 || key == "" {
 			continue
 		}
-		m.warn(m.where, "the union has the branch %.60s twice, which are one column", key)
-		m.changed = true
+		m.mended(m.where, "the union has the branch %.60s twice, which are one column", key)
 		m.placeholders++
 		branches[i] = map[string]any{
 			"type": "fixed", "size": 1, "namespace": "",
@@ -38,7 +37,7 @@ func (m *mender) union(branches []any, names []string, namespace string) {
 func (m *mender) resolved(name, namespace string) string {
 	full := qualified(name, namespace)
 	_, primitive := kindsByName[name]
-	if primitive || m.named[full].schema == nil && m.named[name].schema != nil {
+	if primitive || !m.defined(full) && m.defined(name) {
 		return name
 	}
 	return full
@@ -72,9 +71,7 @@ func (m *mender) nulls(v map[string]any) {
 		if _, text := own.(string); own == nil {
 			v["namespace"], m.changed = "", true
 		} else if !text {
-			m.warn(fmt.Sprint(v["name"]), "the namespace %v is no text; it is read past", own)
-			delete(v, "namespace")
-			m.changed = true
+			m.strike(v, "namespace", fmt.Sprint(v["name"]), "the namespace %v is no text; it is read past", own)
 		}
 	}
 	if doc, ok := v["doc"]; ok && doc == nil {
@@ -154,11 +151,10 @@ func (m *mender) remember(v map[string]any, name, namespace string) {
 func (m *mender) aliased(name, namespace string) string {
 	full := m.resolved(name, namespace)
 	own := m.real[full]
-	if _, primitive := kindsByName[name]; primitive || own == "" || m.named[full].schema != nil {
+	if _, primitive := kindsByName[name]; primitive || own == "" || m.defined(full) {
 		return name
 	}
-	m.warn(m.where, "%q is an alias of the type %s, which is read in its place", name, own)
-	m.changed = true
+	m.mended(m.where, "%q is an alias of the type %s, which is read in its place", name, own)
 	return own
 }
 

@@ -15,8 +15,7 @@ func (m *mender) symbolsOnce(symbols []any, enum string) {
 		text, ok := s.(string)
 		if !ok {
 			text = cmp.Or(fmt.Sprint(s), "null")
-			m.warn(enum, "the symbol %s is no text; it is read as one", text)
-			m.changed = true
+			m.mended(enum, "the symbol %s is no text; it is read as one", text)
 		} else {
 			m.checkName(enum, "the symbol", text)
 		}
@@ -49,8 +48,8 @@ func (m *mender) fieldsOnce(fields []any, record string) {
 			names[i] = free(name, func(name string) bool {
 				return slices.ContainsFunc(names, func(other string) bool { return strings.EqualFold(name, other) })
 			})
-			m.warn(record, "the field %q is there twice; this one is read as %s", name, names[i])
-			f["name"], m.changed = names[i], true
+			m.mended(record, "the field %q is there twice; this one is read as %s", name, names[i])
+			f["name"] = names[i]
 			m.again[[2]string{record, names[i]}] = true
 		}
 	}
@@ -68,13 +67,12 @@ func free(name string, taken func(name string) bool) string {
 // nested makes a branch of a union that stands in a union, which Avro does not take: a record of one field is written
 // as the field is.
 func (m *mender) nested(union []any, namespace string) any {
-	name, taken := "Union", func(name string) bool { return m.named[qualified(name, namespace)].schema != nil }
+	name, taken := "Union", func(name string) bool { return m.defined(qualified(name, namespace)) }
 	if taken(name) {
 		name = free(name, taken)
 	}
-	m.warn(m.where, "a union stands in a union, which Avro does not take; it is read as the field value of a record %s",
+	m.mended(m.where, "a union stands in a union, which Avro does not take; it is read as the field value of a record %s",
 		name)
-	m.changed = true
 	v := map[string]any{
 		"type": "record", "name": name, "fields": []any{map[string]any{"name": "value", "type": union}},
 	}
@@ -100,9 +98,7 @@ var (
 func (m *mender) foreign(v map[string]any, kind string, keys map[string][]string) {
 	for _, key := range keys[kind] {
 		if _, ok := v[key]; ok {
-			m.warn(m.where, "a type %s has no %s; it is read past", kind, key)
-			delete(v, key)
-			m.changed = true
+			m.strike(v, key, m.where, "a type %s has no %s; it is read past", kind, key)
 		}
 	}
 }

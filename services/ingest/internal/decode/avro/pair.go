@@ -94,6 +94,14 @@ func (s *Schema) only(is func(t *typ) bool) *Schema {
 	return &picked
 }
 
+// Types are the full names of the records that a payload may hold.
+func (s *Schema) Types() (all []string) {
+	for _, name := range s.names {
+		all = append(all, string(name))
+	}
+	return all
+}
+
 // TypeOf is the full name of the record that a payload holds; nil for none. null says that it is null and nothing else.
 func (s *Schema) TypeOf(payload []byte) (name []byte, null bool) {
 	if s.top.kind != kindUnion {

@@ -42,7 +42,6 @@ type Plan struct {
 // columns for.
 func (s *Schema) Compile(o decode.Options) (*Plan, error) {
 	t := shape.New(s.Shape(false), &o)
-	t.Become = become
 	t.Whole = func(n *shape.Node, c *decode.Column) bool { return n.Kind == shape.Union && c.Type == decode.JSON }
 	columns, err := t.Compile(&o)
 	if err != nil {
@@ -67,19 +66,8 @@ func (p *Plan) resolve(writer *Schema, r Resolution) (*program, error) {
 // Bytes is about what the plan takes in memory beyond what it shares with the contract's.
 func (p *Plan) Bytes() int { return p.program.bytes() }
 
-// Types are the full names of the records that a payload may hold.
-func (p *Plan) Types() (all []string) {
-	for _, name := range p.schema.names {
-		all = append(all, string(name))
-	}
-	return all
-}
-
-// TypeOf is that of the schema.
-func (p *Plan) TypeOf(payload []byte) (name []byte, null bool) { return p.schema.TypeOf(payload) }
-
-// HasNull is that of the schema.
-func (p *Plan) HasNull() bool { return p.schema.HasNull() }
+// Schema is that of the payloads, as it was compiled.
+func (p *Plan) Schema() *Schema { return p.schema }
 
 // Warnings are what is wrong with the schema and does not matter, each with the place in it.
 func (p *Plan) Warnings() []string { return p.warnings }
@@ -98,77 +86,55 @@ type Decoder struct {
 	files files
 }
 
-// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at
-// its old length, and the error is a *Error.
+// Append implements decode.Decoder.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
-	if d.plan.framed || len(payload) == 0 || payload[0] != containerMagic[0] && payload[0] != singleObject[0] {
-		return d.bare(dst, payload)
-	}
 	var row []byte
-	var err error
+	var fault *decode.Error
+	prog, datum, shift := d.plan.program, payload, 0
+	odd := !d.plan.framed && len(payload) > 0 && (payload[0] == containerMagic[0] || payload[0] == singleObject[0])
+	file, single := odd && isContainer(payload), odd && bytes.HasPrefix(payload, singleObject)
 	switch {
-	case isContainer(payload):
-		row, err = d.file(dst, payload)
-	case bytes.HasPrefix(payload, singleObject):
-		row, err = d.single(dst, payload)
-	default:
-		return d.bare(dst, payload)
+	case file:
+		prog, datum, shift, fault = d.open(payload)
+	case single:
+		datum, shift, fault = d.single(payload)
 	}
-	if err != nil { // a datum may start with these bytes as well
-		if row, e := d.machine.run(d.plan.program, dst, payload); e == nil {
+	if fault == nil {
+		row, fault = d.machine.run(prog, dst, datum)
+		switch {
+		case fault == nil:
+		case shift < 0:
+			fault.Reason += " (counted in the decompressed block)"
+		default:
+			fault.Offset += shift
+		}
+	}
+	d.files.block = decode.Trim(d.files.block)
+	if fault == nil {
+		return row, nil
+	}
+	if file || single { // a datum may start with these bytes as well
+		if row, other := d.machine.run(d.plan.program, dst, payload); other == nil {
 			return row, nil
 		}
 	}
-	return row, err
-}
-
-// bare decodes a datum that stands by itself.
-func (d *Decoder) bare(dst, payload []byte) ([]byte, error) {
-	row, e := d.machine.run(d.plan.program, dst, payload)
-	if e != nil {
-		return dst, e
-	}
-	return row, nil
-}
-
-// file decodes an object container file.
-func (d *Decoder) file(dst, payload []byte) ([]byte, error) {
-	program, datum, shift, err := d.open(payload)
-	defer func() { d.files.block = decode.Trim(d.files.block) }()
-	if err != nil {
-		return dst, err
-	}
-	row, e := d.machine.run(program, dst, datum)
-	if e == nil {
-		return row, nil
-	}
-	if shift >= 0 {
-		e.Offset += shift
-	} else {
-		e.Reason += " (counted in the decompressed block)"
-	}
-	return dst, e
+	return dst, fault
 }
 
 // singleObject is how a datum begins that names its schema by a fingerprint, of eight bytes, little-endian (Avro
 // specification, "Single-object encoding").
 var singleObject = []byte{0xc3, 0x01}
 
-// single decodes a single-object encoding.
-func (d *Decoder) single(dst, payload []byte) ([]byte, error) {
+// single finds the datum in a single-object encoding, and where it starts.
+func (d *Decoder) single(payload []byte) (datum []byte, shift int, fault *decode.Error) {
 	o, head := &d.plan.options, len(singleObject)+8
 	if len(payload) < head {
-		return dst, o.Refuse(0, "single-object encoding (C3 01): the payload ends within the fingerprint")
+		return nil, 0, o.Refuse(0, "single-object encoding (C3 01): the payload ends within the fingerprint")
 	}
 	if theirs := binary.LittleEndian.Uint64(payload[len(singleObject):]); theirs != d.plan.fingerprint {
-		return dst, o.Refuse(0, fmt.Sprintf("single-object encoding (C3 01) of the schema with the fingerprint %016x; "+
+		return nil, 0, o.Refuse(0, fmt.Sprintf("single-object encoding (C3 01) of the schema with the fingerprint %016x; "+
 			"the contract's schema has %016x: give the contract the schema that the record was written with", theirs,
 			d.plan.fingerprint))
 	}
-	row, e := d.machine.run(d.plan.program, dst, payload[head:])
-	if e != nil {
-		e.Offset += head
-		return dst, e
-	}
-	return row, nil
+	return payload[head:], head, nil
 }

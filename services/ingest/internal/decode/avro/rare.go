@@ -48,6 +48,20 @@ func lengthReason(next int) string {
 	return varintReason(next)
 }
 
+// shortReason says why a value is none that fast knows whole: it stops at these only where they are wrong. left is how
+// much there is of the payload.
+func shortReason(code opcode, left int) string {
+	switch {
+	case left == 0 || code == opFloat || code == opDouble:
+		return endReason
+	case code == opBoolean:
+		return booleanReason
+	case code == opOneBranch:
+		return "the index of a union of one branch is not 0"
+	}
+	return "the union's index is neither 0 nor 1"
+}
+
 // sized reads a length and that many bytes.
 func sized(src []byte, p int) (value []byte, next int, reason string) {
 	n, start := length(src, p)

@@ -73,7 +73,8 @@ func sameDecimal(w, r *typ) bool {
 // scalar compiles one value that has no parts.
 func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path) error {
 	code, ok := scalarOp(w, r)
-	if !ok || code == opText && r.Override.Type != decode.Timestamp && path.Is(c.options.EventTimePath()) {
+	takes := c.options.Takes(path)
+	if !ok || code == opText && r.Override.Type != decode.Timestamp && takes&decode.TakeTime != 0 {
 		c.fail(c.incompatible(w, r), path)
 		return nil
 	}
@@ -81,12 +82,12 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 	if code == opNumber && column == nil {
 		column = moment(w, r)
 	}
-	c.take(w, r, column, path)
+	c.take(takes, w, r, column, path)
 	in := op{code: code}
 	switch code {
 	case opText, opNumber:
 		in.arg = c.cell(column, r, number)
-		c.cells[in.arg].Take = column.Type == decode.Timestamp && path.Is(c.options.EventTimePath())
+		c.cells[in.arg].Take = column.Type == decode.Timestamp && takes&decode.TakeTime != 0
 		if w.kind == kindInt {
 			in.jump = 1
 		}
@@ -110,15 +111,9 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 	return nil
 }
 
-// targets are the columns of logical types that count time.
-var targets = map[shape.Kind]decode.Target{
-	shape.Date: decode.Date, shape.Time: decode.Time, shape.DateTime: decode.DateTime,
-	shape.Timestamp: decode.Timestamp,
-}
-
 // moment is the column of a logical type that counts time, as a contract would ask for it.
 func moment(w *typ, r *shape.Node) *decode.Column {
-	column := &decode.Column{Type: targets[r.Kind], Unit: r.Unit}
+	column := r.AsOverride()
 	if m := moments[w.logical]; m.kind == r.Kind {
 		column.Unit = m.unit
 	}
@@ -153,15 +148,15 @@ func (c *compiler) enum(w *typ, r *shape.Node) int32 {
 }
 
 // take compiles the copy of a value that the envelope needs, if this is one. A TIMESTAMP takes the event's time itself.
-func (c *compiler) take(w *typ, r *shape.Node, column *decode.Column, path *decode.Path) {
-	if path.Is(c.options.EventIDPath()) {
+func (c *compiler) take(takes decode.Take, w *typ, r *shape.Node, column *decode.Column, path *decode.Path) {
+	if takes&decode.TakeID != 0 {
 		in := op{code: opTakeID, jump: int32(w.kind)}
 		if w.kind == kindEnum {
 			in.arg = c.enum(w, r)
 		}
 		c.emit(in, path)
 	}
-	if !path.Is(c.options.EventTimePath()) || column != nil && column.Type == decode.Timestamp {
+	if takes&decode.TakeTime == 0 || column != nil && column.Type == decode.Timestamp {
 		return
 	}
 	unit := c.options.EventTimeUnit

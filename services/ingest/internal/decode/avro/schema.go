@@ -217,7 +217,7 @@ var kindsByName = map[string]kind{
 // declare knows the named types before they are read.
 func (g *graph) declare(n *avro.SchemaNode) {
 	if n.Name != "" {
-		g.ahead[fullName(n)] = &typ{}
+		g.ahead[qualified(n.Name, n.Namespace)] = &typ{}
 	}
 	for i := range n.Fields {
 		g.declare(&n.Fields[i].Type)
@@ -230,14 +230,6 @@ func (g *graph) declare(n *avro.SchemaNode) {
 			g.declare(inner)
 		}
 	}
-}
-
-// fullName is the name of a named type with its namespace, which the parser has settled.
-func fullName(n *avro.SchemaNode) string {
-	if strings.Contains(n.Name, ".") || n.Namespace == "" {
-		return n.Name
-	}
-	return n.Namespace + "." + n.Name
 }
 
 func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
@@ -266,7 +258,7 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 	}
 	t.exported, t.hint, t.source = exported(t, n), hintOf(t, n), n
 	if n.Name != "" {
-		t.name = fullName(n)
+		t.name = qualified(n.Name, n.Namespace)
 		if symbols := g.mender.symbols[t.name]; symbols != nil {
 			t.symbols = symbols
 		}

@@ -89,6 +89,9 @@ func (u *unfolder) node(whole *typ, name string) *shape.Node {
 		}
 	}
 	n.From, n.Source, n.Writes = n.Kind, whole, n.Kind >= shape.Record
+	if !u.natural {
+		n.One = oneValue(t)
+	}
 	if t.hint != nil && (!u.natural || t.hint.Type != decode.JSON) { // in JSON the text stays one
 		n.Hint = t.hint
 	}
@@ -96,6 +99,17 @@ func (u *unfolder) node(whole *typ, name string) *shape.Node {
 		n.Become(t.exported)
 	}
 	return n
+}
+
+// oneValue is what records of Debezium's are that hold one value.
+func oneValue(t *typ) decode.Source {
+	switch {
+	case isVariable(t):
+		return decode.FromDecimal
+	case isGeometry(t):
+		return decode.FromShape
+	}
+	return 0
 }
 
 var kinds = [...]shape.Kind{

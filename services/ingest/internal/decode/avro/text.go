@@ -1,32 +1,10 @@
 package avro
 
-import (
-	"encoding/binary"
+import "github.com/waybill-data/waybill/services/ingest/internal/decode"
 
-	"github.com/waybill-data/waybill/services/ingest/internal/decode"
-)
-
-// Short texts, nearly all, are copied and checked by words, without a call and with no branch that depends on their
-// length: a mispredicted branch costs more than the copy.
+// Short texts, nearly all, are copied and checked by words in fast, without a call and with no branch that depends on
+// their length: a mispredicted branch costs more than the copy.
 const shortText = decode.ShortText
-
-// copyText copies the n bytes at the start of src and reports whether all are ASCII. It may say no of a long one that
-// is. dst has slack behind n; a short text is copied with what follows it in src.
-func copyText(dst, src []byte, n int) (ascii bool) {
-	if n > shortText || len(src) < shortText {
-		copy(dst, src[:n])
-		return false
-	}
-	src, dst = src[:shortText], dst[:shortText]
-	a, b := binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])
-	c, d := binary.LittleEndian.Uint64(src[16:]), binary.LittleEndian.Uint64(src[24:])
-	binary.LittleEndian.PutUint64(dst, a)
-	binary.LittleEndian.PutUint64(dst[8:], b)
-	binary.LittleEndian.PutUint64(dst[16:], c)
-	binary.LittleEndian.PutUint64(dst[24:], d)
-	mask := &decode.TextMasks[n]
-	return a&mask[0]|b&mask[1]|c&mask[2]|d&mask[3] == 0
-}
 
 // The states of an automaton that fast runs in registers: to call decode.ValidWords there costs a fifth of all. Each is
 // a bit offset into the entries of utf8Steps (the table of the Unicode Standard, 3-7: well-formed byte sequences). An

@@ -1,8 +1,6 @@
 package avro
 
 import (
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
@@ -18,17 +16,6 @@ func isVariable(t *typ) bool {
 		t.fields[1].name == "value" && t.fields[1].typ.kind == kindBytes && t.fields[1].typ.logical == logicalNone
 }
 
-// become is shape.BySource, and makes numbers of variable decimals.
-func become(n *shape.Node, c *decode.Column) (reason string) {
-	if n.From == shape.Record && c.Type == decode.Geography && isGeometry(typeOf(n)) {
-		return c.Check(decode.FromShape)
-	}
-	if n.From != shape.Record || !isVariable(typeOf(n)) || c.Type == decode.JSON || c.Type == decode.Range {
-		return shape.BySource(n, c)
-	}
-	return c.Check(decode.FromDecimal)
-}
-
 // variable compiles a decimal with a scale in each value; r is a number, or text.
 func (c *compiler) variable(w *typ, r *shape.Node, number int32, path *decode.Path) {
 	if !isVariable(w) {
@@ -36,17 +23,4 @@ func (c *compiler) variable(w *typ, r *shape.Node, number int32, path *decode.Pa
 		return
 	}
 	c.emitTagged(op{code: opVariable, arg: c.cell(r.Override, r, number)}, number, r.Override.Wire(), path)
-}
-
-// appendVariable appends the text of a decimal with its scale before it, and says where it ends.
-func appendVariable(dst, src []byte, p int) (_ []byte, next int, reason string) {
-	u, p := decode.Varint(src, p)
-	if p < 0 {
-		return dst, p, varintReason(p)
-	}
-	value, next, reason := sized(src, p)
-	if reason == "" {
-		dst, reason = decode.AppendScaled(dst, value, protowire.DecodeZigZag(u))
-	}
-	return dst, next, reason
 }

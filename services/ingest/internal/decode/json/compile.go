@@ -34,7 +34,7 @@ type step struct {
 
 	kind   shape.Kind
 	tagLen uint8
-	take   take
+	take   decode.Take
 	many   bool // an array of the kind
 	deep   bool // holds objects whose fields the schema knows, and may not know
 	plain  bool // one value without objects: neither many, deep nor a map
@@ -48,17 +48,16 @@ type step struct {
 	tag     uint32
 	guess   int32
 
-	size         int    // bytes
-	whole, scale int8   // digits of a decimal
-	fallback     []byte // tag and value of what stands for the missing field
-	missing      string // why there is no row without the field, where that is so
-	object       *object
-	bounds       *decode.RangeBounds
-	value        *step     // values of a map
-	branches     *[5]*step // union: by kind of JSON value
-	symbols      *symbols
-	cell         *decode.Cell // of a moment, or of what is composed
-	composed     *composed    // an object that is one value
+	size     int    // bytes
+	fallback []byte // tag and value of what stands for the missing field
+	missing  string // why there is no row without the field, where that is so
+	object   *object
+	bounds   *decode.RangeBounds
+	value    *step     // values of a map
+	branches *[5]*step // union: by kind of JSON value
+	symbols  *symbols
+	cell     *decode.Cell // of what is written by its rules
+	composed *composed    // an object that is one value
 }
 
 type compiler struct {
@@ -122,12 +121,11 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 		return s
 	}
 	s := &step{
-		kind: n.Kind, written: n.Override != nil &&
-			n.Override.Type == decode.String, size: n.Size, whole: int8(n.Precision - n.Scale), scale: int8(n.Scale),
+		kind: n.Kind, written: n.Override != nil && n.Override.Type == decode.String, size: n.Size, bounds: n.Bounds(),
 		numbers: n.Numbers || c.plan.settings.Lenient && (n.Kind == shape.Timestamp || n.Kind == shape.DateTime),
 	}
-	if m, ok := moments[n.Kind]; ok {
-		s.cell = &decode.Cell{Column: &decode.Column{Type: m.target, Unit: n.Unit}, Dates: c.plan.options.Dates}
+	if column := n.AsOverride(); column != nil {
+		s.cell = &decode.Cell{Column: column, Dates: c.plan.options.Dates}
 		s.unit, s.quick = n.Unit, n.Kind == shape.Timestamp && s.numbers && !s.written && s.cell.Dates == nil
 	}
 	if s.composed = composedOf(n); s.composed != nil {
@@ -136,10 +134,6 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 	switch n.Kind {
 	case shape.Record, shape.Range:
 		s.deep = true
-		if n.Kind == shape.Range {
-			bounds := n.Bounds()
-			s.bounds = &bounds
-		}
 		s.object = c.object(n.Parts, path)
 	case shape.Map:
 		value := n.Parts[1]
@@ -165,12 +159,7 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 	if s.cell != nil {
 		s.cell.Tag = written
 	}
-	if path.Is(c.plan.options.EventIDPath()) {
-		s.take |= takeID
-	}
-	if path.Is(c.plan.options.EventTimePath()) {
-		s.take |= takeTime
-	}
+	s.take = c.plan.options.Takes(path)
 	return s
 }
 

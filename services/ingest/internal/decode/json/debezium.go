@@ -38,7 +38,7 @@ func compose(n *shape.Node, name string) {
 	text, number := n.Part(c.bytes), n.Part(c.number)
 	if text >= 0 && (n.Parts[text].Kind == shape.String || n.Parts[text].Kind == shape.Bytes) &&
 		(number >= 0 && n.Parts[number].Kind.IsWhole() || number < 0 && c == geometry) {
-		n.Source = c
+		n.Source, n.One = c, c.source
 	}
 }
 
@@ -59,15 +59,6 @@ func composedOf(n *shape.Node) *composed {
 	return c
 }
 
-// becomeComposed is become of a RECORD that could be one value.
-func becomeComposed(n *shape.Node, c *decode.Column) (reason string, could bool) {
-	of, _ := n.Source.(*composed)
-	if of == nil || n.From != shape.Record || c.Type == decode.JSON {
-		return "", false
-	}
-	return c.Check(of.source), true
-}
-
 // composed decodes an object that is one value. Its other fields are checked to be JSON, and nothing more.
 func (d *Decoder) composed(s *step, p, o int) (int, int) {
 	if jsonscan.Peek(d.src, p) != '{' {
@@ -77,7 +68,11 @@ func (d *Decoder) composed(s *step, p, o int) (int, int) {
 	var number int64
 	size, numbered := -1, false // of the bytes, which lie where the row goes on
 	p = jsonscan.Space(d.src, p+1)
-	for more := jsonscan.Peek(d.src, p) != '}'; more; {
+	more := jsonscan.Peek(d.src, p) != '}'
+	if !more {
+		p++
+	}
+	for more {
 		name, value := d.key(p)
 		if value < 0 {
 			return value, o
@@ -100,38 +95,25 @@ func (d *Decoder) composed(s *step, p, o int) (int, int) {
 				return p, o
 			}
 		}
-		switch p = jsonscan.Space(d.src, p); jsonscan.Peek(d.src, p) {
-		case ',':
-			p = jsonscan.Space(d.src, p+1)
-		case '}':
-			more = false
-		default:
-			return d.fail(p, "a comma or } belongs here, not "+jsonscan.At(d.src, p)), o
+		if p, more = d.next(p, '}'); p < 0 {
+			return p, o
 		}
 	}
-	reason, bytes := "", d.out[o:o+max(size, 0)]
+	var bytes []byte
+	if size >= 0 {
+		d.scratch = append(d.scratch[:0], d.out[o:o+size]...)
+		bytes = d.scratch
+	}
+	row, reason := d.out[:o], "a decimal has both its value and its scale"
 	switch {
-	case s.composed == variable && (size < 0 || !numbered):
-		reason = "a decimal has both its value and its scale"
-	case s.composed == variable:
-		if d.scratch, reason = decode.AppendScaled(d.scratch[:0], bytes, number); reason == "" {
-			var row []byte
-			if row, reason = s.cell.AppendText(d.out[:o], d.scratch, &d.Taken); reason == "" {
-				d.out, o = row[:cap(row)], len(row)
-			}
-		}
-	case size >= 0:
-		if reason = decode.SRIDReason(number); reason != "" {
-			break
-		}
-		if d.scratch, reason = decode.AppendWKB(d.scratch[:0], bytes); reason == "" {
-			o = d.put(s, d.scratch, o)
-		}
-	case s.many:
-		reason = decode.NoShapeReason
+	case s.composed == geometry:
+		row, reason = s.cell.AppendShape(row, bytes, number)
+	case size >= 0 && numbered:
+		row, reason = s.cell.AppendScaled(row, bytes, number, &d.Taken)
 	}
 	if reason != "" {
 		return d.fail(at, reason), o
 	}
-	return p + 1, o
+	d.out = row[:cap(row)]
+	return p, len(row)
 }

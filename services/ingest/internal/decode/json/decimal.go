@@ -1,9 +1,6 @@
 package json
 
-import (
-	"github.com/waybill-data/waybill/services/ingest/internal/decode"
-	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
-)
+import "github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 
 // decimal decodes a NUMERIC or BIGNUMERIC from a number, or the text of one in a string. The value never becomes a
 // float.
@@ -26,12 +23,5 @@ func (d *Decoder) decimal(s *step, p, o int) (int, int) {
 		}
 		q++
 	}
-	d.putTag(s, o)
-	k := o + int(s.tagLen) + 1
-	out, reason := decode.AppendDecimal(d.out[:k], text, int(s.whole), int(s.scale))
-	if reason != "" {
-		return d.fail(at, reason), o
-	}
-	d.out[k-1] = byte(len(out) - k) // below 128: 76 digits, sign and point
-	return q, len(out)
+	return d.convert(s, text, at, q, o)
 }

@@ -259,12 +259,17 @@ func (s *shaper) allOf(n, all *node, payload bool) *shape.Node {
 			joined.Parts = append(joined.Parts, f)
 		}
 	}
-	for _, f := range joined.Parts {
-		if slices.Contains(required, f.Name) {
+	require(joined, required)
+	return joined
+}
+
+// require marks the fields of a record that must be there.
+func require(record *shape.Node, names []string) {
+	for _, f := range record.Parts {
+		if slices.Contains(names, f.Name) {
 			f.Required, f.NotNull = true, !f.Nullable
 		}
 	}
-	return joined
 }
 
 // names lists the strings of an array.

@@ -1,7 +1,6 @@
 package json
 
 import (
-	"slices"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
@@ -90,7 +89,6 @@ func (s *shaper) object(n *node) *shape.Node {
 
 func (s *shaper) record(n *node, properties []member) *shape.Node {
 	record := of(shape.Record)
-	required := names(n.get("required"))
 	for i := range properties {
 		p := &properties[i]
 		f := s.read(p.value)
@@ -98,13 +96,11 @@ func (s *shaper) record(n *node, properties []member) *shape.Node {
 		if doc := p.value.get("description").text(); doc != "" {
 			f.Doc = doc
 		}
-		if slices.Contains(required, p.name) {
-			f.Required, f.NotNull = true, !f.Nullable
-		}
 		if value := p.value.get("default"); value != nil && value.kind != 0 && f.Kind != shape.Null {
 			f.Default, f.HasDefault = value.raw, true
 		}
 		record.Parts = append(record.Parts, f)
 	}
+	require(record, names(n.get("required")))
 	return record
 }

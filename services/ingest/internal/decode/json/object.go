@@ -201,16 +201,23 @@ func (d *Decoder) items(s *step, p, o int) (int, int) {
 		if s.deep {
 			d.extra.leave()
 		}
-		p = jsonscan.Space(src, p)
-		switch jsonscan.Peek(src, p) {
-		case ',':
-			p = jsonscan.Space(src, p+1)
-		case ']':
-			return p + 1, o
-		default:
-			return d.fail(p, "a comma or ] belongs here, not "+jsonscan.At(src, p)), o
+		more := false
+		if p, more = d.next(p, ']'); !more {
+			return p, o
 		}
 	}
+}
+
+// next reads what is behind an item or a field: a comma, or the bracket that ends them all, where there is no more.
+func (d *Decoder) next(p int, end byte) (_ int, more bool) {
+	p = jsonscan.Space(d.src, p)
+	switch jsonscan.Peek(d.src, p) {
+	case ',':
+		return jsonscan.Space(d.src, p+1), true
+	case end:
+		return p + 1, false
+	}
+	return d.fail(p, "a comma or "+string(rune(end))+" belongs here, not "+jsonscan.At(d.src, p)), false
 }
 
 // single decodes one value that is not null.

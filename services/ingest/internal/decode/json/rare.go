@@ -47,10 +47,6 @@ func (d *Decoder) rare(s *step, p, o int) (int, int) {
 	return d.wants(p, "null"), o // shape.Null
 }
 
-var checks = map[shape.Kind]*decode.Column{
-	shape.Geography: {Type: decode.Geography}, shape.Interval: {Type: decode.Interval},
-}
-
 // checked decodes a text that BigQuery reads: a GEOGRAPHY, which may also be GeoJSON as an object, or an INTERVAL.
 func (d *Decoder) checked(s *step, p, o int) (int, int) {
 	var text []byte
@@ -68,10 +64,7 @@ func (d *Decoder) checked(s *step, p, o int) (int, int) {
 	if q < 0 {
 		return q, o
 	}
-	if reason := checks[s.kind].CheckText(text); reason != "" {
-		return d.fail(p, reason), o
-	}
-	return q, d.put(s, text, o)
+	return d.convert(s, text, p, q, o)
 }
 
 // symbols are those of an enum, and what stands for others, if anything.
@@ -219,15 +212,10 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 			key, _ := d.rawAgain(at)
 			return d.in(shown(key)), o
 		}
-		p = jsonscan.Space(src, p)
-		switch jsonscan.Peek(src, p) {
-		case ',':
-			p = jsonscan.Space(src, p+1)
-		case '}':
+		more := false
+		if p, more = d.next(p, '}'); !more {
 			d.keys.drop(outermost)
-			return p + 1, o
-		default:
-			return d.fail(p, "a comma or } belongs here, not "+jsonscan.At(src, p)), o
+			return p, o
 		}
 	}
 }

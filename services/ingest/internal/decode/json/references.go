@@ -1,6 +1,7 @@
 package json
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -71,30 +72,27 @@ type pointer struct {
 
 // readDocuments reads a schema and what it refers to; the schema itself is the first one.
 func readDocuments(schema []byte, references []Reference) ([]*document, error) {
-	size := len(schema)
-	for i := range references {
-		size += len(references[i].Text)
+	texts, size := append([]Reference{{Text: string(schema)}}, references...), 0
+	for i := range texts {
+		size += len(texts[i].Text)
 	}
 	if size > decode.MaxSchema {
 		return nil, fmt.Errorf("schema: it and what it refers to have %d bytes, more than %d", size, decode.MaxSchema)
 	}
-	root, warnings, err := parseDocument(schema)
-	if err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
-	}
-	main := &document{root: root, base: resolve(nowhere, idOf(root)), warnings: warnings}
-	all := []*document{main}
-	for i := range references {
-		r := &references[i]
+	var all []*document
+	base := nowhere
+	for _, r := range texts {
 		root, warnings, err := parseDocument([]byte(r.Text))
-		if err != nil {
+		switch {
+		case err != nil && len(all) == 0:
+			return nil, fmt.Errorf("schema: %w", err)
+		case err != nil:
 			return nil, fmt.Errorf("schema %s, which the schema refers to: %w", r.Name, err)
 		}
-		id := idOf(root)
-		if id == "" {
-			id = r.Name
-		}
-		all = append(all, &document{root: root, base: resolve(main.base, id), name: r.Name, warnings: warnings})
+		all = append(all, &document{
+			root: root, base: resolve(base, cmp.Or(idOf(root), r.Name)), name: r.Name, warnings: warnings,
+		})
+		base = all[0].base
 	}
 	return all, nil
 }

@@ -4,7 +4,6 @@ import (
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
@@ -116,8 +115,8 @@ func takesOf(n *shape.Node) takes {
 
 // become says why a value cannot be the column of an override.
 func become(n *shape.Node, c *decode.Column) (reason string) {
-	if reason, could := becomeComposed(n, c); could {
-		return reason
+	if n.One != 0 && c.Type != decode.JSON {
+		return c.Check(n.One)
 	}
 	from := takesOf(n)
 	switch c.Type {
@@ -237,12 +236,11 @@ func natural(n *shape.Node, value any) (any, error) {
 		case shape.Bytes:
 			return v, nil
 		case shape.Decimal:
-			unscaled := new(big.Int).SetBytes(v)
-			if len(v) > 0 && v[0] >= 0x80 {
-				unscaled.Sub(unscaled, new(big.Int).Lsh(big.NewInt(1), uint(8*len(v))))
+			text, reason := decode.AppendUnscaled(nil, v, n.Precision, n.Scale)
+			if reason != "" {
+				return nil, errors.New(reason)
 			}
-			return new(big.Rat).SetFrac(unscaled,
-				new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n.Scale)), nil)).FloatString(n.Scale), nil
+			return string(text), nil
 		}
 		return nil, errors.New("bytes are no default of a " + n.Kind.String())
 	case []any:

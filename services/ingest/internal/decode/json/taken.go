@@ -7,18 +7,10 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
-// take says what the envelope takes of a field.
-type take uint8
-
-const (
-	takeID take = 1 << iota
-	takeTime
-)
-
 // take takes a value as it stands in the row, behind its tag.
 func (d *Decoder) take(s *step, value []byte) (reason string) {
 	v, n := decode.Varint(value, 0)
-	if s.take&takeID != 0 {
+	if s.take&decode.TakeID != 0 {
 		d.HasID = true
 		if s.kind == shape.String || s.kind == shape.Enum || s.written {
 			d.Text = append(d.Text[:0], value[n:]...)
@@ -27,7 +19,7 @@ func (d *Decoder) take(s *step, value []byte) (reason string) {
 		}
 		d.ID = d.Text
 	}
-	if s.take&takeTime != 0 {
+	if s.take&decode.TakeTime != 0 {
 		unit := d.plan.options.EventTimeUnit
 		if s.kind == shape.Timestamp {
 			unit = decode.Micros

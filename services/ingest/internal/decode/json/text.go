@@ -126,6 +126,16 @@ func (d *Decoder) put(s *step, text []byte, o int) int {
 	return o + copy(d.out[o:], text)
 }
 
+// convert writes what a text becomes in the column of a step. The value stands between at and q.
+func (d *Decoder) convert(s *step, text []byte, at, q, o int) (int, int) {
+	row, reason := s.cell.AppendText(d.out[:o], text, &d.Taken)
+	if reason != "" {
+		return d.fail(at, reason), o
+	}
+	d.out = row[:cap(row)]
+	return q, len(row)
+}
+
 // textOf takes a number or a boolean for the text that it is written as.
 func (d *Decoder) textOf(s *step, p, o int) (int, int) {
 	switch jsonscan.Peek(d.src, p) {

@@ -6,17 +6,12 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
-// moments are the kinds of values that say when: how the column is called, and what is said of a text that is none.
-var moments = map[shape.Kind]struct {
-	target           decode.Target
-	wants, malformed string
-}{
-	shape.Timestamp: {decode.Timestamp, "a timestamp", "wants a timestamp such as 2026-01-31T23:59:59.123Z (RFC 3339)"},
-	shape.Date:      {decode.Date, "a date", "wants a date such as 2026-01-31 and nothing behind it"},
-	shape.Time:      {decode.Time, "a time", "wants a time such as 23:59:59.123"},
-	shape.DateTime: {
-		decode.DateTime, "a date and time", "wants a date and time such as 2026-01-31T23:59:59.123, without a zone",
-	},
+// moments are the kinds of values that say when: what is said of a value that is none, and of such a text.
+var moments = map[shape.Kind]struct{ wants, malformed string }{
+	shape.Timestamp: {"a timestamp", "wants a timestamp such as 2026-01-31T23:59:59.123Z (RFC 3339)"},
+	shape.Date:      {"a date", "wants a date such as 2026-01-31 and nothing behind it"},
+	shape.Time:      {"a time", "wants a time such as 23:59:59.123"},
+	shape.DateTime:  {"a date and time", "wants a date and time such as 2026-01-31T23:59:59.123, without a zone"},
 }
 
 // timestamp is moment of a TIMESTAMP. A number of a contract that says nothing of far dates takes the short way.

@@ -9,7 +9,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
-	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // maxIndexes bounds the levels of a message within messages.
@@ -124,52 +123,27 @@ func (p *Plan) Written(writer protoreflect.FileDescriptor) (decode.Plan, error) 
 		return nil, err
 	}
 	theirs := *p
-	theirs.message = m
-	return &written{Columns: p.Columns, plan: &theirs, writer: writer, indexes: indexesOf(m)}, nil
+	theirs.message, theirs.writer, theirs.indexes = m, writer, indexesOf(m)
+	return &theirs, nil
 }
 
-// written is a plan behind message indexes.
-type written struct {
-	*shape.Columns
-	plan    *Plan
-	writer  protoreflect.FileDescriptor
-	indexes []int
-}
-
-// NewDecoder implements decode.Plan.
-func (w *written) NewDecoder() decode.Decoder {
-	return &indexed{Decoder: w.plan.decoder(), plan: w}
-}
-
-// indexed decodes payloads behind message indexes.
-type indexed struct {
-	*Decoder
-	plan    *written
-	indexes []int
-}
-
-// Append implements decode.Decoder.
-func (d *indexed) Append(dst, payload []byte) ([]byte, error) {
-	o := &d.plan.plan.options
-	d.Forget()
+// unwrap is the message behind message indexes, which have to be those of the plan.
+func (d *Decoder) unwrap(payload []byte) (message []byte, err error) {
+	o := &d.plan.options
 	indexes, rest, err := ReadIndexes(d.indexes[:0], payload)
 	if err != nil {
-		return dst, o.Refuse(0, err.Error())
+		return nil, o.Refuse(0, err.Error())
 	}
 	d.indexes = indexes
 	if !slices.Equal(indexes, d.plan.indexes) {
 		m := whole(d.plan.writer, indexes)
 		if m == nil {
-			return dst, o.Refuse(0, fmt.Sprintf("the writer's schema has no message at the indexes %v", indexes))
+			return nil, o.Refuse(0, fmt.Sprintf("the writer's schema has no message at the indexes %v", indexes))
 		}
 		if !slices.Equal(indexes, d.plan.indexes) {
-			return dst, o.Refuse(0, fmt.Sprintf("the record is a %s, the contract reads a %s", m.FullName(),
-				d.plan.plan.message.FullName()))
+			return nil, o.Refuse(0, fmt.Sprintf("the record is a %s, the contract reads a %s", m.FullName(),
+				d.plan.message.FullName()))
 		}
 	}
-	row, err := d.Decoder.Append(dst, rest)
-	if e, ok := err.(*decode.Error); ok && e.Offset >= 0 { //nolint:errorlint // a decoder's error is this type itself
-		e.Offset += len(payload) - len(rest)
-	}
-	return row, err
+	return rest, nil
 }

@@ -177,20 +177,14 @@ func (m *machine) decimal(f *field, at int, v *values) string {
 	return m.appendText(f, at, text)
 }
 
-func (m *machine) scaled(f *field, at int, v *values) string {
-	text, reason := decode.AppendScaled(m.scratch[:0], v.bytes[1], v.int(3))
-	if m.scratch = text; reason != "" {
-		return reason
-	}
-	return m.appendText(f, at, text)
+func (m *machine) scaled(f *field, at int, v *values) (reason string) {
+	m.edit(at)
+	m.out, reason = f.cell.AppendScaled(m.out, v.bytes[1], v.int(3), &m.Taken)
+	return reason
 }
 
-func (m *machine) place(f *field, at int, v *values) string {
-	text, reason := decode.AppendPoint(m.scratch[:0], math.Float64frombits(v.number[2]),
-		math.Float64frombits(v.number[1]))
-	if m.scratch = text; reason == "" {
-		m.edit(at)
-		m.out = protowire.AppendBytes(append(m.out, f.out...), text)
-	}
+func (m *machine) place(f *field, at int, v *values) (reason string) {
+	m.edit(at)
+	m.out, reason = f.cell.AppendPoint(m.out, math.Float64frombits(v.number[2]), math.Float64frombits(v.number[1]))
 	return reason
 }

@@ -33,7 +33,6 @@ type machine struct {
 	fault    fault
 	json     jsonText
 	values   values // of the known message being read
-	scratch  []byte
 }
 
 // frame is a nested message being read.
@@ -99,7 +98,7 @@ func (m *machine) walk(n *node, p, end int) bool {
 			}
 		}
 		if uint(hint) >= uint(len(fields)) || uint64(fields[hint].tag) != tag {
-			if hint = n.find(tag); hint < 0 {
+			if hint = n.find(tag >> 3); hint < 0 {
 				hint = 0
 				if p = m.unknown(at, tag, p, end); p < 0 {
 					return false
@@ -131,7 +130,7 @@ func (m *machine) walk(n *node, p, end int) bool {
 		}
 		switch f.op {
 		case opVarint:
-			if f.take != takeNothing {
+			if f.take != 0 {
 				var v uint64
 				if v, p = decode.Varint(src, p); p < 0 {
 					return m.fail(at, varintFault(p))
@@ -151,7 +150,7 @@ func (m *machine) walk(n *node, p, end int) bool {
 			if p = body + size; !decode.ValidText(m.src, body, size) {
 				return m.fail(at, decode.InvalidUTF8)
 			}
-			if f.take != takeNothing {
+			if f.take != 0 {
 				m.ID, m.HasID = src[body:p], size > 0 || !f.implicit
 			}
 			continue
@@ -195,7 +194,7 @@ func (m *machine) walk(n *node, p, end int) bool {
 				return false
 			}
 		}
-		if f.take != takeNothing {
+		if f.take != 0 {
 			if reason := m.take(f, value, p); reason != "" {
 				return m.fail(at, reason)
 			}
@@ -224,27 +223,6 @@ func (m *machine) walk(n *node, p, end int) bool {
 	}
 	m.top = base
 	return true
-}
-
-// find looks a field up by its tag: as one value or as a packed list. It returns -1 for a number that the schema does
-// not have, and the field itself where the wire type is not the field's, which packed refuses.
-func (n *node) find(tag uint64) int {
-	number := tag >> 3
-	if number < uint64(len(n.dense)) {
-		return int(n.dense[number]) - 1
-	}
-	low, high := 0, len(n.fields)
-	for low < high {
-		if mid := (low + high) / 2; uint64(n.fields[mid].tag>>3) < number {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	if low < len(n.fields) && uint64(n.fields[low].tag>>3) == number {
-		return low
-	}
-	return -1
 }
 
 // unknown leaves a field that the schema does not have out of the row.

@@ -15,8 +15,7 @@ import (
 // node is a message at one place of the payload.
 type node struct {
 	fields []field // ascending by number
-	// dense finds a field by its number, as index+1; numbers beyond it are searched for.
-	dense []uint16
+	numbers
 	// Singular fields have a bit each, members of a oneof one together. required are those that must be there; fill are
 	// those whose absence has a value in the row: values[bit], tag included.
 	words          int
@@ -72,7 +71,7 @@ type field struct {
 	tag, packed uint32
 	// bit is the field's in its node; -1 if it is repeated.
 	bit  int32
-	take taking
+	take decode.Take
 	// implicit: the field has no presence, its zero is its absence.
 	implicit bool
 	// scalar is that of the field's own values; op may be another than by the type map.
@@ -104,9 +103,9 @@ func (c *compiler) node(record *shape.Node, path *decode.Path, depth int) *node 
 	c.depth = max(c.depth, depth)
 	n := &node{}
 	oneofs := map[protoreflect.FullName]int32{}
-	numbers := slices.SortedFunc(slices.Values(record.Parts),
+	parts := slices.SortedFunc(slices.Values(record.Parts),
 		func(a, b *shape.Node) int { return cmp.Compare(a.Number, b.Number) })
-	for _, part := range numbers {
+	for _, part := range parts {
 		fd, at := part.Source.(protoreflect.FieldDescriptor), path.Field(part.Name)
 		f := c.field(part, at, depth)
 		if f.bit >= 0 {
@@ -132,14 +131,7 @@ func (c *compiler) node(record *shape.Node, path *decode.Path, depth int) *node 
 		}
 		n.fields = append(n.fields, f)
 	}
-	if len(numbers) > 0 {
-		n.dense = make([]uint16, min(int(numbers[len(numbers)-1].Number), 4*len(numbers)+64)+1)
-	}
-	for i, part := range numbers {
-		if int(part.Number) < len(n.dense) {
-			n.dense[part.Number] = uint16(i + 1)
-		}
-	}
+	n.numbers = numbersOf(n.fields, func(f *field) uint32 { return f.tag >> 3 })
 	return n
 }
 
@@ -162,7 +154,7 @@ func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 	}
 	fd := n.Source.(protoreflect.FieldDescriptor)
 	f := field{
-		name: name, take: c.taking(path), scalar: scalars[fd.Kind()],
+		name: name, take: c.options.Takes(path), scalar: scalars[fd.Kind()],
 		implicit: !fd.HasPresence() && fd.Cardinality() != protoreflect.Repeated,
 	}
 	if whole = whole && fd.Cardinality() == protoreflect.Repeated; fd.Cardinality() == protoreflect.Repeated && !whole {
@@ -214,19 +206,16 @@ func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 			break
 		}
 		f.node = c.node(n, path, depth+1)
-		if n.Kind == shape.Range {
-			bounds := n.Bounds()
-			f.node.bounds = &bounds
-		}
+		f.node.bounds = n.Bounds()
 	}
 	if column != nil && f.op != opEnum && f.op != opMessage && f.op != opEmpty {
 		f.cell = &decode.Cell{Column: column, Dates: c.options.Dates, Item: f.bit < 0}
 		f.cell.Day = f.known != nil && f.known.source == decode.FromDate
 		// A number that is zero may be an absent one: it is taken as it is read.
-		if moment := f.op == opTimestamp || f.op == opKnown; f.take&takeTime != 0 &&
+		if moment := f.op == opTimestamp || f.op == opKnown; f.take&decode.TakeTime != 0 &&
 			(moment || column.Type == decode.Timestamp && f.op != opColumnNumber) {
 			f.cell.Take = true
-			f.take &^= takeTime
+			f.take &^= decode.TakeTime
 		}
 	}
 	f.setTags(fd.Number(), fd.Cardinality() == protoreflect.Repeated)

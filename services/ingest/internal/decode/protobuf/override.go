@@ -54,23 +54,6 @@ func (m *machine) wrapped(f *field, at int, value []byte) bool {
 	return reason == "" || m.fail(at, reason)
 }
 
-// columnNumber reads a whole number at src[p:] and writes what the column of an override makes of it, tag included. The
-// caller has made the edit.
-func (m *machine) columnNumber(f *field, src []byte, p int) (next int, reason string) {
-	bits, next := f.bits(src, p)
-	v := f.number(bits)
-	switch {
-	case next < 0:
-		return -1, varintFault(next)
-	case v < 0 && f.form == formUnsigned:
-		return -1, unsignedReason
-	}
-	if m.out, reason = f.cell.AppendNumber(m.out, v, &m.Taken); reason != "" {
-		return -1, reason
-	}
-	return next, ""
-}
-
 // absentColumn is what the row holds where a field with an override is absent: what its default becomes, nil for NULL.
 // The empty text is no value of most columns, so it is NULL unless the schema states it.
 func absentColumn(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason string) {

@@ -44,6 +44,10 @@ type Plan struct {
 	unknown Unknown
 	// message is the type of the payloads as their writer has it.
 	message protoreflect.MessageDescriptor
+	// writer is the file of that schema where message indexes come before the message, nil where none do; indexes are
+	// those of the message.
+	writer  protoreflect.FileDescriptor
+	indexes []int
 	record  *shape.Node
 	root    *node
 	depth   int // levels of messages in the payload
@@ -78,7 +82,6 @@ func ParseSet(set []byte, message, payload string) (*Schema, error) {
 // Compile compiles the schema. Errors are those of the function Compile.
 func (s *Schema) Compile(unknown Unknown, o decode.Options) (*Plan, error) {
 	t := shape.New(s.root.Clone(), &o)
-	t.Become = become
 	columns, err := t.Compile(&o)
 	if err != nil {
 		return nil, err
@@ -104,24 +107,40 @@ func (p *Plan) decoder() *Decoder {
 // Decoder runs a plan. Not safe for concurrent use.
 type Decoder struct {
 	machine
-	plan *Plan
+	plan    *Plan
+	indexes []int // of the payload last appended, where there are any
 }
 
 // Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at
 // its old length, and the error is a *decode.Error.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
-	row, ok := d.machine.decode(d.plan.root, dst, payload)
-	if ok && d.machine.twice {
-		return d.again(dst, payload)
+	message := payload
+	if d.plan.writer != nil {
+		var err error
+		d.Forget()
+		if message, err = d.unwrap(payload); err != nil {
+			return dst, err
+		}
 	}
-	if !ok {
-		return dst, d.fault(payload)
+	row, ok := d.machine.decode(d.plan.root, dst, message)
+	var fault *decode.Error
+	switch {
+	case !ok:
+		fault = d.fault(message)
+	case d.machine.twice:
+		row, fault = d.again(dst, message)
 	}
-	return row, nil
+	if fault == nil {
+		return row, nil
+	}
+	if fault.Offset >= 0 {
+		fault.Offset += len(payload) - len(message)
+	}
+	return dst, fault
 }
 
 // again decodes a payload in which a singular field is there twice.
-func (d *Decoder) again(dst, payload []byte) ([]byte, error) {
+func (d *Decoder) again(dst, payload []byte) ([]byte, *decode.Error) {
 	m := dynamicpb.NewMessage(d.plan.message)
 	err := merge(payload, m)
 	var once []byte

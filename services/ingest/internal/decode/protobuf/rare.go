@@ -26,31 +26,19 @@ func (m *machine) rare(f *field, at, p, end int) int {
 		return m.asJSON(f, at, uint64(f.tag), p, end)
 	case opColumnText:
 		return m.columnText(f, at, p, end)
-	case opColumnNumber:
-		m.edit(at)
-		next, reason := m.columnNumber(f, src, p)
-		if reason != "" {
-			return m.failed(at, reason)
-		}
-		m.run = next
-		return next
 	case opUnsigned, opMicros, opDays:
-		next, reason := f.check(src, p)
+		next, reason := m.number(f, src, p)
 		if reason != "" {
 			return m.failed(at, reason)
 		}
 		return next
-	case opEnum:
-		v, next := decode.Varint(src, p)
-		if next < 0 {
-			return m.failed(at, varintFault(next))
-		}
+	case opEnum, opColumnNumber:
 		m.edit(at)
-		m.out = f.enum.text(append(m.out, f.out...), int32(v))
-		m.run = next
-		if m.overfull() {
-			return m.failed(at, decode.RowReason)
+		next, reason := m.number(f, src, p)
+		if reason != "" {
+			return m.failed(at, reason)
 		}
+		m.run = next
 		return next
 	}
 	size, body := length(src, p)
@@ -65,20 +53,27 @@ func (m *machine) rare(f *field, at, p, end int) int {
 	return next
 }
 
-// check reads a number, of which not every bit pattern may be a value.
-func (f *field) check(src []byte, p int) (next int, reason string) {
+// number reads a number at src[p:], checks it, and writes what an enum or the column of an override makes of it, tag
+// included: of such the caller has made the edit.
+func (m *machine) number(f *field, src []byte, p int) (next int, reason string) {
 	v, next := f.bits(src, p)
 	switch {
 	case next < 0:
-		return -1, varintFault(next)
-	case f.op == opUnsigned && v > math.MaxInt64:
-		return -1, unsignedReason
+		reason = varintFault(next)
+	case f.op == opEnum:
+		if m.out = f.enum.text(append(m.out, f.out...), int32(v)); m.overfull() {
+			reason = decode.RowReason
+		}
+	case f.op == opUnsigned && v > math.MaxInt64, f.op == opColumnNumber && f.form == formUnsigned && f.number(v) < 0:
+		reason = unsignedReason
+	case f.op == opColumnNumber:
+		m.out, reason = f.cell.AppendNumber(m.out, f.number(v), &m.Taken)
 	case f.op == opMicros && (int64(v) < decode.MinMicros || int64(v) > decode.MaxMicros):
-		return -1, decode.TimestampReason
+		reason = decode.TimestampReason
 	case f.op == opDays && (int32(v) < decode.MinDays || int32(v) > decode.MaxDays):
-		return -1, dateReason
+		reason = dateReason
 	}
-	return next, ""
+	return next, reason
 }
 
 // packed reads a field whose wire type is not that of one value: a packed list, if it may be one.
@@ -109,22 +104,15 @@ func (m *machine) packed(f *field, at int, tag uint64, p, end int) int {
 			p += 8
 		case opFixed32:
 			p += 4
-		case opVarint, opEnum:
-			var v uint64
-			if v, p = decode.Varint(src, p); p >= 0 && f.op == opEnum {
-				if m.out = f.enum.text(append(m.out, f.out...), int32(v)); m.overfull() {
-					reason = decode.RowReason
-				}
-			}
-		case opColumnNumber:
-			p, reason = m.columnNumber(f, src, p)
+		case opVarint:
+			p = skipVarint(src, p)
 		default:
-			p, reason = f.check(src, p)
+			p, reason = m.number(f, src, p)
 		}
 		switch {
-		case reason == "" && p > next:
+		case p > next:
 			reason = endReason
-		case reason == "" && p < 0:
+		case p < 0:
 			reason = varintFault(p)
 		}
 		if reason != "" {
@@ -215,20 +203,15 @@ func (m *machine) pair(p, end int) (seconds int64, nanos int32, ok bool) {
 // The bounds of a Duration: 10,000 years (duration.proto).
 const maxSeconds = 315_576_000_000
 
-// duration writes a Duration in the canonical form of an INTERVAL, years-months days hours:minutes:seconds.fraction, in
-// microseconds, rounded towards zero.
+// duration writes what a Duration becomes.
 func (m *machine) duration(f *field, at int, seconds int64, nanos int32) bool {
 	if !isDuration(seconds, nanos) {
 		return m.fail(at, durationReason)
 	}
-	if m.edit(at); f.cell.Type != decode.Interval && f.cell.Type != decode.String {
-		var reason string
-		m.out, reason = f.cell.AppendSpan(m.out, seconds*1_000_000+int64(nanos)/1000)
-		return reason == "" || m.fail(at, reason)
-	}
-	m.json.Text = appendDuration(m.json.Text[:0], seconds, nanos)
-	m.out = protowire.AppendBytes(append(m.out, f.out...), m.json.Text)
-	return true
+	m.edit(at)
+	var reason string
+	m.out, reason = f.cell.AppendSpan(m.out, spanMicros(seconds, nanos))
+	return reason == "" || m.fail(at, reason)
 }
 
 const durationReason = "the Duration's seconds or nanos are out of bounds, or of different signs"
@@ -238,24 +221,8 @@ func isDuration(seconds int64, nanos int32) bool {
 		!(seconds < 0 && nanos > 0 || seconds > 0 && nanos < 0)
 }
 
-func appendDuration(text []byte, seconds int64, nanos int32) []byte {
-	micros := int64(nanos) / 1000
-	text = append(text, "0-0 0 "...)
-	if seconds < 0 || micros < 0 {
-		text = append(text, '-')
-		seconds, micros = -seconds, -micros
-	}
-	text = strconv.AppendInt(text, seconds/3600, 10)
-	text = strconv.AppendInt(append(text, ':'), seconds/60%60, 10)
-	text = strconv.AppendInt(append(text, ':'), seconds%60, 10)
-	if micros > 0 {
-		text = append(text, '.')
-		for unit := int64(100_000); unit > 0; unit /= 10 {
-			text = append(text, '0'+byte(micros/unit%10))
-		}
-	}
-	return text
-}
+// spanMicros is a Duration in microseconds, rounded towards zero.
+func spanMicros(seconds int64, nanos int32) int64 { return seconds*1_000_000 + int64(nanos)/1000 }
 
 // wrapper writes the value inside, the zero if there is none.
 func (m *machine) wrapper(f *field, at, p, end int) bool {
@@ -279,7 +246,7 @@ func (m *machine) wrapper(f *field, at, p, end int) bool {
 				reason = decode.InvalidUTF8
 			}
 		} else {
-			p, reason = in.check(src, from)
+			p, reason = m.number(in, src, from)
 		}
 		if reason != "" {
 			return m.fail(start, reason)

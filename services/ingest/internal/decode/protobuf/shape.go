@@ -1,6 +1,7 @@
 package protobuf
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -88,15 +89,16 @@ func (u *unfolder) value(f protoreflect.FieldDescriptor) *shape.Node {
 	n := &shape.Node{}
 	switch what {
 	case opMessage:
-		if n = u.record(f.Message()); knownOf(f.Message()) != nil {
-			n.Hint = knownOf(f.Message()).hint
+		n = u.record(f.Message())
+		if k := knownOf(f.Message()); k != nil {
+			n.One, n.Hint = k.source, k.hint
 		}
 	case opEnum:
 		n.Kind, n.Symbols = shape.Enum, symbolsOf(f.Enum())
 	case opTimestamp:
-		n.Kind, n.Unit = shape.Timestamp, decode.Micros
+		n.Kind, n.Unit, n.One = shape.Timestamp, decode.Micros, decode.FromMoment
 	case opDuration:
-		n.Kind = shape.Interval
+		n.Kind, n.One = shape.Interval, decode.FromSpan
 	case opJSON:
 		n.Kind = shape.JSON
 	case opEmpty:
@@ -122,25 +124,6 @@ func (u *unfolder) value(f protoreflect.FieldDescriptor) *shape.Node {
 	return n
 }
 
-// become says why a value cannot be the column of an override.
-func become(n *shape.Node, c *decode.Column) (reason string) {
-	f, ok := n.Source.(protoreflect.FieldDescriptor)
-	if !ok || n.Kind == shape.Map || n.Kind == shape.Array || n.Option.GetType() != 0 {
-		return shape.BySource(n, c)
-	}
-	switch codeOf(f) {
-	case opTimestamp:
-		return c.Check(decode.FromMoment)
-	case opDuration:
-		return c.Check(decode.FromSpan)
-	case opMessage:
-		if k := knownOf(f.Message()); k != nil && c.Type != decode.JSON && c.Type != decode.Range {
-			return c.Check(k.source)
-		}
-	}
-	return shape.BySource(n, c)
-}
-
 // comment is the comment on a message or field as one line of text, if the set has it.
 func comment(d protoreflect.Descriptor) string {
 	at := d.ParentFile().SourceLocations().ByDescriptor(d)
@@ -159,9 +142,15 @@ type Schema struct {
 
 // NewSchema finds a message of a file by its full name; without a name it is the file's first one.
 func NewSchema(f protoreflect.FileDescriptor, message string) (*Schema, error) {
-	m, err := Find(f, message)
-	if err != nil {
-		return nil, err
+	if f.Messages().Len() == 0 {
+		return nil, errors.New("the schema has no message")
+	}
+	m := f.Messages().Get(0)
+	if message != "" {
+		first := m.FullName()
+		if m = messageOf(f, message); m == nil {
+			return nil, fmt.Errorf("the schema has no %s; its first message is %s", message, first)
+		}
 	}
 	return &Schema{m, shapeOf(m)}, nil
 }

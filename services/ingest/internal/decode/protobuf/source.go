@@ -2,7 +2,6 @@ package protobuf
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -89,34 +88,15 @@ func addFile(set *descriptorpb.FileDescriptorSet, f protoreflect.FileDescriptor,
 	set.File = append(set.File, protoutil.ProtoFromFileDescriptor(f))
 }
 
-// Find finds a message of a file by its full name; without a name it is the file's first message.
-func Find(f protoreflect.FileDescriptor, message string) (protoreflect.MessageDescriptor, error) {
-	if f.Messages().Len() == 0 {
-		return nil, errors.New("the schema has no message")
-	}
-	first := f.Messages().Get(0)
-	if message == "" {
-		return first, nil
-	}
-	if m := messageOf(f, message); m != nil {
-		return m, nil
-	}
-	return nil, fmt.Errorf("the schema has no %s; its first message is %s", message, first.FullName())
-}
-
 // messageOf finds a message of a file by its full name, nil if there is none.
 func messageOf(f protoreflect.FileDescriptor, name string) protoreflect.MessageDescriptor {
-	rest, ok := strings.CutPrefix(strings.TrimPrefix(name, "."), string(f.Package()))
-	if !ok {
-		return nil
+	var alone protoregistry.Files
+	if alone.RegisterFile(f) != nil {
+		return nil // names in a file that has been compiled do not clash
 	}
-	var m protoreflect.MessageDescriptor
-	in := f.Messages()
-	for part := range strings.SplitSeq(strings.TrimPrefix(rest, "."), ".") {
-		if m = in.ByName(protoreflect.Name(part)); m == nil || m.IsMapEntry() {
-			return nil
-		}
-		in = m.Messages()
+	d, err := alone.FindDescriptorByName(protoreflect.FullName(strings.TrimPrefix(name, ".")))
+	if m, ok := d.(protoreflect.MessageDescriptor); err == nil && ok && !m.IsMapEntry() {
+		return m
 	}
-	return m
+	return nil
 }

@@ -8,26 +8,6 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// taking is what the envelope takes of a field.
-type taking uint8
-
-const (
-	takeNothing taking = 0
-	takeID      taking = 1 << iota
-	takeTime
-)
-
-func (c *compiler) taking(path *decode.Path) taking {
-	take := takeNothing
-	if path.Is(c.options.EventIDPath()) {
-		take |= takeID
-	}
-	if path.Is(c.options.EventTimePath()) {
-		take |= takeTime
-	}
-	return take
-}
-
 // take takes the value src[p:end], which has been read and checked. The reason is about a time that is far away.
 func (m *machine) take(f *field, p, end int) (reason string) {
 	value, inner := m.src[p:end], f
@@ -49,7 +29,7 @@ func (m *machine) take(f *field, p, end int) (reason string) {
 // takeNumber takes a whole number, or an enum's.
 func (m *machine) takeNumber(f *field, v int64) (reason string) {
 	t := &m.Taken
-	if f.take&takeID != 0 {
+	if f.take&decode.TakeID != 0 {
 		if f.op == opEnum {
 			t.Text = f.enum.text(t.Text[:0], int32(v))
 			_, n := protowire.ConsumeVarint(t.Text)
@@ -60,7 +40,7 @@ func (m *machine) takeNumber(f *field, v int64) (reason string) {
 		}
 		t.HasID = v != 0 || !f.implicit
 	}
-	if f.take&takeTime != 0 && (v != 0 || !f.implicit) {
+	if f.take&decode.TakeTime != 0 && (v != 0 || !f.implicit) {
 		micros, ok := decode.ToMicros(v, m.unit)
 		return t.TakeTime(m.dates, micros, ok, v < 0, f.cell != nil && f.cell.IsMoment())
 	}

@@ -134,6 +134,22 @@ var targets = map[decode.Target]Kind{
 	decode.Timestamp: Timestamp,
 }
 
+// texts are the columns that a contract asks for of kinds that are read from text, and moments.
+var texts = map[Kind]decode.Target{
+	Timestamp: decode.Timestamp, Date: decode.Date, Time: decode.Time, DateTime: decode.DateTime,
+	Decimal: decode.Numeric, Geography: decode.Geography, Interval: decode.Interval,
+}
+
+// AsOverride is the column of a value that is written by the rules of decode.Cell, as a contract would ask for it; nil of
+// any other kind.
+func (n *Node) AsOverride() *decode.Column {
+	target, ok := texts[n.Kind]
+	if !ok {
+		return nil
+	}
+	return &decode.Column{Type: target, Unit: n.Unit, Precision: n.Precision, Scale: n.Scale}
+}
+
 // Become makes the value the column of an override. A RANGE keeps its parts.
 func (n *Node) Become(c *decode.Column) {
 	n.Override, n.Fault = c, ""

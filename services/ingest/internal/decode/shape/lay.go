@@ -193,6 +193,10 @@ func (l *Columns) value(f *descriptorpb.FieldDescriptorProto, name string, n *No
 	switch n.Kind {
 	case Record, Range:
 		if n.Kind == Range {
+			if !n.isRange() {
+				l.tree.fault(path.String(), "columns: a RANGE is a record of start and end alone, "+
+					"both DATE, both DATETIME or both TIMESTAMP")
+			}
 			f.Options = decode.ColumnOptions(&columnv1.Column{Type: columnv1.ColumnType_COLUMN_TYPE_RANGE})
 		}
 		return l.message(messageOf(n.Named, name, path), n.Parts, path, depth+1), true

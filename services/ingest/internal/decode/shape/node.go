@@ -65,6 +65,9 @@ type Node struct {
 	// for none.
 	From     Kind
 	Override *decode.Column
+	// One is what the value of a record or a message is by itself, where it may be a column of one value: a decimal, a
+	// shape, a moment; 0 where it may not.
+	One decode.Source
 	// Fault says why the value can be no column as it stands; empty if it can.
 	Fault string
 	// Writes says that the format writes the value as JSON where a contract asks for that: whole, as it stands there.
@@ -154,14 +157,3 @@ func (n *Node) Count() int {
 // MostNodes bounds a tree while it is made: types that name each other may stand for any number of places. What is
 // beyond is at fault.
 const MostNodes = 4 * decode.MaxColumns
-
-// Below is the place of a part.
-func (n *Node) Below(path *decode.Path, part *Node) *decode.Path {
-	switch n.Kind {
-	case Array:
-		return path.Items()
-	case Map:
-		return path.Items().Field(part.Name)
-	}
-	return path.Field(part.Name)
-}

@@ -2,8 +2,9 @@ package shape
 
 import (
 	"fmt"
-	"slices"
 	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
@@ -14,7 +15,8 @@ type Tree struct {
 	// Payload is the name of the payload's column, Path its place.
 	Payload string
 	Path    *decode.Path
-	// Become says why a value cannot be the column of an override, empty if it can. Whole says that the override is of
+	// Become says why a value cannot be the column of an override, empty if it can: BySource, unless a format has a rule
+	// of its own. Whole says that the override is of
 	// arrays, unions and what is in a RECORD around an item too.
 	Become func(n *Node, c *decode.Column) (reason string)
 	Whole  func(n *Node, c *decode.Column) bool
@@ -26,7 +28,7 @@ type Tree struct {
 
 // New is the tree of a payload; it takes root over.
 func New(root *Node, o *decode.Options) *Tree {
-	return &Tree{Root: root, Payload: o.Payload, Path: decode.PathOf(o.Payload)}
+	return &Tree{Root: root, Payload: o.Payload, Path: decode.PathOf(o.Payload), Become: BySource}
 }
 
 // Compile makes the overrides of a contract, checks the tree and what the envelope takes of it, and lays the columns
@@ -39,7 +41,6 @@ func (t *Tree) Compile(o *decode.Options) (*Columns, error) {
 	if !o.IgnoreHints {
 		t.heed(o)
 	}
-	t.checkRanges(t.Root, t.Path)
 	columns := t.lay()
 	t.take(o)
 	return columns, t.faults.Err()
@@ -183,6 +184,8 @@ func BySource(n *Node, c *decode.Column) (reason string) {
 		return mapReason(n)
 	case n.Option != nil && n.Option.Type != 0:
 		return "the schema's option makes it what it is"
+	case n.One != 0 && (n.From != Record || c.Type != decode.Range):
+		from = n.One
 	case n.Kind == Record || n.Kind == Range:
 		from = decode.FromRecord
 	case n.Source != nil && (n.From == String || n.From == Bytes):
@@ -197,25 +200,17 @@ func BySource(n *Node, c *decode.Column) (reason string) {
 	return c.Check(from)
 }
 
-// checkRanges checks that what is to be a RANGE can be one.
-func (t *Tree) checkRanges(n *Node, path *decode.Path) {
-	if n.Skip {
-		return
-	}
-	if n.Kind == Range && !(len(n.Parts) == 2 && n.Parts[0].Kind == n.Parts[1].Kind && n.Parts[0].Kind.IsMoment() &&
-		n.Part("start") >= 0 && n.Part("end") >= 0) {
-		t.fault(path.String(), "columns: a RANGE is a record of start and end alone, "+
-			"both DATE, both DATETIME or both TIMESTAMP")
-	}
-	for _, p := range n.Parts {
-		t.checkRanges(p, n.Below(path, p))
-	}
+// isRange reports whether a record can be a RANGE.
+func (n *Node) isRange() bool {
+	return len(n.Parts) == 2 && n.Parts[0].Kind == n.Parts[1].Kind && n.Parts[0].Kind.IsMoment() &&
+		n.Part("start") >= 0 && n.Part("end") >= 0
 }
 
-// Bounds says where the bounds of a RANGE are in its message.
-func (n *Node) Bounds() decode.RangeBounds {
-	number := func(name string) int32 {
-		return n.Parts[slices.IndexFunc(n.Parts, func(p *Node) bool { return p.Name == name })].Number
+// Bounds says where the bounds of a RANGE are in its message; nil for any other value.
+func (n *Node) Bounds() *decode.RangeBounds {
+	if n.Kind != Range {
+		return nil
 	}
-	return decode.RangeBoundsOf(number("start"), number("end"))
+	number := func(name string) protowire.Number { return protowire.Number(n.Parts[n.Part(name)].Number) }
+	return &decode.RangeBounds{Start: number("start"), End: number("end")}
 }

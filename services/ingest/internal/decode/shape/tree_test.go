@@ -99,7 +99,7 @@ func TestDescriptions(t *testing.T) {
 // Bounds are the numbers of the fields start and end, whichever is first.
 func TestBounds(t *testing.T) {
 	n := field("r", Range, field("end", Date), field("start", Date))
-	if got := n.Bounds(); got != decode.RangeBoundsOf(2, 1) || got == decode.RangeBoundsOf(1, 2) {
+	if got := n.Bounds(); *got != (decode.RangeBounds{Start: 2, End: 1}) {
 		t.Errorf("%+v", got)
 	}
 }

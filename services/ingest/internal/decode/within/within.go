@@ -198,33 +198,20 @@ func (d *Decoder) Absent() bool { return d.absent }
 // most. Nil is none.
 func find(fields []byte, message, text protowire.Number) (found, beside []byte) {
 	for len(fields) > 0 {
-		number, kind, n := protowire.ConsumeTag(fields)
-		if n < 0 {
-			return found, beside
+		number, kind, tag := protowire.ConsumeTag(fields)
+		n := protowire.ConsumeFieldValue(number, kind, fields[max(tag, 0):])
+		if tag < 0 || n < 0 {
+			break
 		}
-		fields = fields[n:]
-		if kind != protowire.BytesType {
-			if n = protowire.ConsumeFieldValue(number, kind, fields); n < 0 {
-				return found, beside
-			}
-			fields = fields[n:]
-			continue
-		}
-		value, n := protowire.ConsumeBytes(fields)
-		if n < 0 {
-			return found, beside
-		}
-		fields = fields[n:]
-		switch number {
-		case message:
-			if found = value; found == nil {
-				found = []byte{}
-			}
-		case text:
-			if beside = value; beside == nil {
-				beside = []byte{}
+		if value, _ := protowire.ConsumeBytes(fields[tag:]); kind == protowire.BytesType {
+			switch number {
+			case message:
+				found = value
+			case text:
+				beside = value
 			}
 		}
+		fields = fields[tag+n:]
 	}
 	return found, beside
 }
