@@ -120,7 +120,8 @@ func (p *Pace) host(from net.Addr) *pacedHost {
 			clear(p.hosts)
 		}
 		h = &pacedHost{
-			calls: rate.NewLimiter(p.second, CallsOfConnection), refusals: rate.NewLimiter(refusalsASecond, refusalsAtOnce),
+			calls:     rate.NewLimiter(p.second, CallsOfConnection),
+			refusals:  rate.NewLimiter(refusalsASecond, refusalsAtOnce),
 			even:      rate.NewLimiter(p.even, togetherAtMost),
 			slow:      rate.NewLimiter(silentASecond, 1),
 			connects:  rate.NewLimiter(connectsASecond, connectsAtOnce),

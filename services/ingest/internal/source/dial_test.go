@@ -60,7 +60,9 @@ func TestListenerOfAnotherKind(t *testing.T) {
 		},
 		"no TLS where it is wanted": {[]kfake.Opt{secure}, tlsfiles.Optional{}, SASL{}, "wants TLS", 0},
 		silent: {
-			nil, tlsfiles.Optional{Enable: true, Files: tlsfiles.Files{CA: cert}}, SASL{},
+			nil,
+			tlsfiles.Optional{Enable: true, Files: tlsfiles.Files{CA: cert}},
+			SASL{},
 			"as a listener without TLS does", 0,
 		},
 		"broker of another authority": {
