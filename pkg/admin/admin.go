@@ -70,7 +70,7 @@ func Serve(ctx context.Context, c Config) error {
 		listener = tls.NewListener(listener, c.TLS)
 	}
 	server := &http.Server{
-		Handler: c.Guard.HTTP(Handler(c)), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: c.Guard.HTTP(handler(c)), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: seldom(c.Log),
 	}
 	served := make(chan error, 1)
@@ -92,8 +92,8 @@ func Serve(ctx context.Context, c Config) error {
 	return nil
 }
 
-// Handler is what Serve serves, for those who have a server already.
-func Handler(c Config) http.Handler {
+// handler is what Serve serves.
+func handler(c Config) http.Handler {
 	mux := http.NewServeMux()
 	if c.Page != nil {
 		mux.Handle("GET /", c.Page)

@@ -29,7 +29,7 @@ func TestHandler(t *testing.T) {
 	registry.MustRegister(counter)
 	counter.Add(3)
 	var notReady error
-	h := Handler(Config{
+	h := handler(Config{
 		Registry: registry,
 		Ready:    func() error { return notReady },
 		Lanes:    func() any { return []map[string]any{{"topic": "orders", "partition": 3}} },
@@ -52,7 +52,7 @@ func TestHandler(t *testing.T) {
 		t.Errorf("GET /nothing: %d", code)
 	}
 
-	if code, _ := get(t, Handler(Config{Registry: registry}), "/plan"); code != http.StatusNotFound {
+	if code, _ := get(t, handler(Config{Registry: registry}), "/plan"); code != http.StatusNotFound {
 		t.Errorf("GET /plan of a service that has none: %d", code)
 	}
 
@@ -69,7 +69,7 @@ func TestHandler(t *testing.T) {
 // Pages take GET, and the form of acts POST; nothing takes any other method.
 func TestPagesTakeTheirMethodsAlone(t *testing.T) {
 	visited := 0
-	h := Handler(Config{
+	h := handler(Config{
 		Registry: prometheus.NewRegistry(), Plan: func() any { return nil },
 		Page: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visited++ }),
 	})
@@ -93,7 +93,7 @@ func TestPagesTakeTheirMethodsAlone(t *testing.T) {
 }
 
 func TestHandlerWithoutFunctions(t *testing.T) {
-	h := Handler(Config{Registry: prometheus.NewRegistry()})
+	h := handler(Config{Registry: prometheus.NewRegistry()})
 	if code, body := get(t, h, "/lanes"); code != http.StatusOK || body != "[]\n" {
 		t.Errorf("GET /lanes: %d %q", code, body)
 	}

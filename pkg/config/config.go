@@ -51,6 +51,12 @@ type Checker interface {
 	Check(report func(key, message, remedy string))
 }
 
+// Older is implemented by the structs of a configuration that had more keys in older versions.
+type Older interface {
+	// Older says for each key that is gone what is so without it.
+	Older() map[string]string
+}
+
 // Load reads the file into the struct that `into` points to, over the defaults that it holds. The error is Problems,
 // sorted by line; what could be read has been read.
 func Load(path string, into any) error {

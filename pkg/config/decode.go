@@ -106,6 +106,12 @@ func (l *loader) field(name string, at, value *yaml.Node, into reflect.Value, ke
 		}
 		known = append(known, f.name)
 	}
+	if older, ok := reflect.TypeAssert[Older](into.Addr()); ok {
+		if became := older.Older()[name]; became != "" {
+			l.report(join(key, name), at.Line, "is a key of older versions: "+became, "remove it")
+			return
+		}
+	}
 	l.report(join(key, name), at.Line, "unknown key", suggest(name, known))
 }
 

@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	// Remembered is how many events a Ring holds.
-	Remembered = 2048
+	// remembered is how many events a Ring holds.
+	remembered = 2048
 	// mostText bounds the text of one event, in bytes: stacks and responses of BigQuery may be long.
 	mostText = 2 << 10
 )
@@ -37,10 +37,10 @@ type Ring struct {
 	most    int
 }
 
-// New makes a ring for a process of this name that holds so many events; 0: Remembered.
+// New makes a ring for a process of this name that holds so many events; 0: remembered.
 func New(process string, most int) *Ring {
 	if most <= 0 {
-		most = Remembered
+		most = remembered
 	}
 	return &Ring{process: process, most: most}
 }

@@ -1,6 +1,6 @@
 // Package fleetview serves admin.v1: what a process knows of itself, put together with what other processes say.
 //
-//	view := &fleetview.View{Local: local, Events: ring, Self: self, Ingests: peers.Ingests, Writers: peers.Writers}
+//	view := &fleetview.View{Local: local, Events: ring, Self: self, Ingests: ingests.All, Writers: writers.All}
 //	adminv1.RegisterAdminServiceServer(server, view)
 //
 // A View without peers responds for its own process alone.

@@ -67,7 +67,7 @@ func appends(t testing.TB) map[string]*lanev1.Append {
 			Sequence: 2, EndPosition: 3, Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 			Blocks: []*lanev1.Block{encoded(1, 9, 0, rows)},
 		},
-		"longest trace": {Sequence: 2, EndPosition: 3, Trace: strings.Repeat("é", MaxTrace/2)},
+		"longest trace": {Sequence: 2, EndPosition: 3, Trace: strings.Repeat("é", maxTrace/2)},
 		"large":         {Sequence: 2, EndPosition: 3, Blocks: []*lanev1.Block{encoded(1, 60, 0, wire(t, events(60)))}},
 	}
 }

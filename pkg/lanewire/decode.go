@@ -69,10 +69,10 @@ func decode(data mem.BufferSlice, a *Append) (recognised bool, err error) {
 // decodeTrace reads a short text. What protobuf would refuse is left to it.
 func decodeTrace(c *cursor) (string, bool) {
 	end, ok := c.length(c.size)
-	if !ok || end-c.pos > MaxTrace {
+	if !ok || end-c.pos > maxTrace {
 		return "", false
 	}
-	var text [MaxTrace]byte
+	var text [maxTrace]byte
 	n := 0
 	for ; c.pos < end; n++ {
 		if text[n], ok = c.byte(); !ok {

@@ -97,8 +97,8 @@ func checkBounds(a *Append) error {
 	if len(a.Blocks) > MaxBlocks {
 		return fmt.Errorf("append %d has %d blocks, more than %d", a.Sequence, len(a.Blocks), MaxBlocks)
 	}
-	if len(a.Trace) > MaxTrace {
-		return fmt.Errorf("append %d has a trace of %d bytes, more than %d", a.Sequence, len(a.Trace), MaxTrace)
+	if len(a.Trace) > maxTrace {
+		return fmt.Errorf("append %d has a trace of %d bytes, more than %d", a.Sequence, len(a.Trace), maxTrace)
 	}
 	for i := range a.Blocks {
 		if a.Blocks[i].Rows > MaxRows {

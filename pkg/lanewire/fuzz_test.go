@@ -63,7 +63,7 @@ func fromProtobufIsBounded(m *lanev1.LaneRequest) bool {
 			return false
 		}
 	}
-	return len(m.GetAppend().GetBlocks()) <= MaxBlocks && len(m.GetAppend().GetTrace()) <= MaxTrace
+	return len(m.GetAppend().GetBlocks()) <= MaxBlocks && len(m.GetAppend().GetTrace()) <= maxTrace
 }
 
 // sameAppend compares blocks by what their rows mean: a typed block may have been written in another order of bytes.

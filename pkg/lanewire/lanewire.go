@@ -44,8 +44,8 @@ const (
 	MaxRows = 1 << 20
 	// MaxBlocks is the most blocks an Append may hold: one a route.
 	MaxBlocks = 1 << 10
-	// MaxTrace is how long Append.Trace may be, in bytes: W3C's traceparent has 55.
-	MaxTrace = 64
+	// maxTrace is how long Append.Trace may be, in bytes: W3C's traceparent has 55.
+	maxTrace = 64
 )
 
 // Append is one batch. It is lane.v1.Append with its rows left encoded.

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// DefaultBudget is that of a process without a limit, in bytes.
-	DefaultBudget = 64 << 20
+	// defaultBudget is that of a process without a limit, in bytes.
+	defaultBudget = 64 << 20
 	// base is what a process takes beside what is counted in its budget, and beside its lanes: code and connections.
 	base = 64 << 20
 	// largestBudget bounds what follows from a limit. More than this only makes the collector's rounds longer.
@@ -31,12 +31,12 @@ const (
 var Limit = sync.OnceValues(func() (int64, bool) { return limit(os.DirFS("/")) })
 
 // Budget is how many bytes of records and rows to hold at most where nobody says: a quarter of the container's limit,
-// within 32 and 512 MiB, and DefaultBudget without a limit.
+// within 32 and 512 MiB, and defaultBudget without a limit.
 func Budget() int64 { return budget(Limit()) }
 
 func budget(limit int64, ok bool) int64 {
 	if !ok {
-		return DefaultBudget
+		return defaultBudget
 	}
 	return min(max(limit/4, smallestBudget), largestBudget)
 }

@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/peer"
 )
 
 const (
@@ -69,12 +68,8 @@ func (c *pacedConn) await() bool {
 // Await says that a call awaits its first message, until end is called, once. Where a host has many that do, others of
 // its calls are looked at more slowly. Calls over transports that no Pace listens to are none of it.
 func Await(call context.Context) (end func()) {
-	p, ok := peer.FromContext(call)
-	if !ok {
-		return func() {}
-	}
-	a, ok := p.Addr.(*pacedAddr)
-	if !ok {
+	a := addressOf(call)
+	if a == nil {
 		return func() {}
 	}
 	silent := &a.conn.host.silent

@@ -14,8 +14,8 @@ const (
 	maxHeader = 64 << 10
 	// connectWithin is how long TLS and the beginning of HTTP/2 may take.
 	connectWithin = 10 * time.Second
-	// IdleAfter is how long a connection may have no call. Those of ingests always have one: they watch the health.
-	IdleAfter = 5 * time.Minute
+	// idleAfter is how long a connection may have no call. Those of ingests always have one: they watch the health.
+	idleAfter = 5 * time.Minute
 	// adminConnections bounds the connections of the admin port, and those of the gRPC port of a service that carries
 	// no lanes.
 	adminConnections = 256
@@ -23,7 +23,7 @@ const (
 
 // Keepalive is how a gRPC server finds connections that are dead, and which it ends.
 var Keepalive = keepalive.ServerParameters{
-	Time: 30 * time.Second, Timeout: 20 * time.Second, MaxConnectionIdle: IdleAfter,
+	Time: 30 * time.Second, Timeout: 20 * time.Second, MaxConnectionIdle: idleAfter,
 }
 
 // bounds are those of every gRPC server against clients that mean no good.

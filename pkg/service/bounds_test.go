@@ -94,7 +94,7 @@ func TestConnectionsThatDoNothingEnd(t *testing.T) {
 			return errors.New("it has begun for twelve seconds")
 		}, false, connectWithin},
 		"dead":    {begins, false, Keepalive.Time + Keepalive.Timeout},
-		"no call": {begins, true, IdleAfter},
+		"no call": {begins, true, idleAfter},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -6,5 +6,5 @@
 //
 //	env.Fill()                                                // ingest.Run
 //	err := env.Listen(ctx, c.GRPC.Listen, c.Admin.Listen)
-//	options, _ := service.ServerOptions(&env, worthALine)
+//	options, _ := service.ServerOptions(&env, ports, worthALine)
 package service

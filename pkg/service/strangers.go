@@ -23,12 +23,8 @@ const (
 // read as fast as it comes. Until then it is one of strangers, of which a host has strangersASecond. Calls over
 // transports that no Pace listens to are none of it.
 func Carry(ctx context.Context) (end func()) {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return func() {}
-	}
-	a, ok := p.Addr.(*pacedAddr)
-	if !ok {
+	a := addressOf(ctx)
+	if a == nil {
 		return func() {}
 	}
 	a.carries.Add(1)
@@ -37,6 +33,15 @@ func Carry(ctx context.Context) (end func()) {
 	default:
 	}
 	return func() { a.carries.Add(-1) }
+}
+
+// addressOf is where a call comes from, nil over a transport that no Pace listens to.
+func addressOf(call context.Context) *pacedAddr {
+	if p, ok := peer.FromContext(call); ok {
+		a, _ := p.Addr.(*pacedAddr)
+		return a
+	}
+	return nil
 }
 
 // pacedConn is a connection whose address gRPC shows to begin. One goroutine at a time reads it.

@@ -15,18 +15,22 @@ const (
 	shortestDrain, longestDrain = time.Second, 24 * time.Hour
 )
 
-// CheckDrain refuses what says nothing sensible about the draining of a writer.
-func CheckDrain(r *adminv1.DrainWriterRequest) error {
+// CheckDrain is Check, and refuses what says nothing sensible about the draining of a writer.
+func CheckDrain(r *adminv1.DrainWriterRequest) (*adminv1.Act, error) {
+	act, err := Check(r.GetAct())
+	if err != nil {
+		return nil, err
+	}
 	if r.GetWriter() == "" {
-		return status.Error(codes.InvalidArgument, "writer: names none")
+		return nil, status.Error(codes.InvalidArgument, "writer: names none")
 	}
 	length := r.GetLength().AsDuration()
 	if !r.GetEnd() && (length < shortestDrain || length > longestDrain) {
-		return status.Errorf(
+		return nil, status.Errorf(
 			codes.InvalidArgument,
 			"length: %s is not within %s and %s",
 			config.Spoken(length), config.Spoken(shortestDrain), config.Spoken(longestDrain),
 		)
 	}
-	return nil
+	return act, nil
 }

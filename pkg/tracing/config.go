@@ -21,12 +21,12 @@ type Config struct {
 	Insecure bool `yaml:"insecure"`
 }
 
-// Enabled tells whether there are traces.
-func (c *Config) Enabled() bool { return c.Endpoint != "" }
+// enabled tells whether there are traces.
+func (c *Config) enabled() bool { return c.Endpoint != "" }
 
 // Check implements config.Checker.
 func (c *Config) Check(report func(key, message, remedy string)) {
-	if !c.Enabled() {
+	if !c.enabled() {
 		if c.Insecure || c.CA != "" {
 			report("endpoint", "is empty, and something is said of the connection",
 				"name the collector, or remove the rest")

@@ -48,7 +48,7 @@ type Tracer struct {
 // Open connects to the collector in the background. service is who the spans are of, such as waybill-ingest. Without an
 // endpoint the Tracer is nil. The error is one of the configuration.
 func Open(ctx context.Context, c *Config, service string, log *slog.Logger) (*Tracer, error) {
-	if !c.Enabled() {
+	if !c.enabled() {
 		return nil, nil //nolint:nilnil // documented
 	}
 	secure, err := c.tls()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,29 @@ log: {level: loud}
 	}
 	if t.Failed() {
 		t.Log(problems)
+	}
+}
+
+// A file of an older version says which of its keys are gone.
+func TestKeysOfOlderVersions(t *testing.T) {
+	_, err := Load(write(t, `
+kafka: {group: g, fetch: {clients: 2, records: 100}}
+writer: {target: "dns:///w:7070", keepalive: 30s, refresh: 5s}
+registry: {urls: ["http://r:8081"], timeout: 10s}
+contracts: [{builtin: delivery.v6}]
+`))
+	problems, _ := errors.AsType[config.Problems](err)
+	var got []string
+	for _, p := range problems {
+		if strings.HasPrefix(p.Message, "is a key of older versions: ") && p.Remedy == "remove it" {
+			got = append(got, p.Key)
+		}
+	}
+	want := []string{
+		"kafka.fetch.clients", "kafka.fetch.records", "registry.timeout", "writer.keepalive", "writer.refresh",
+	}
+	if slices.Sort(got); !slices.Equal(got, want) {
+		t.Errorf("keys that are gone: %v, want %v: %v", got, want, err)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/tap"
 )
 
-// ErrNoPartition says that a topic has no such partition.
-var ErrNoPartition = errors.New("there is no such partition")
+// errNoPartition says that a topic has no such partition.
+var errNoPartition = errors.New("there is no such partition")
 
 // Looked is a record of a topic, read anew and seen by the contracts of now.
 type Looked struct {
@@ -31,7 +31,7 @@ type Looked struct {
 const mostBefore = 100_000
 
 // Look reads one record, and counts the rows of its table from the offset first on; negative: it counts none. It takes
-// no part in the group. The error is ErrNoPartition with what there is, or why the topic cannot be read.
+// no part in the group. The error says which partitions there are, or why the topic cannot be read.
 func (c *Contracts) Look(ctx context.Context, topic string, partition int32, offset, first int64) (*Looked, error) {
 	if found, err := c.set.Match(topic); err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (c *Contracts) Look(ctx context.Context, topic string, partition int32, off
 	}
 	at := slices.IndexFunc(spans, func(s source.Span) bool { return s.Partition == partition })
 	if at < 0 {
-		return nil, fmt.Errorf("%w %s/%d: the topic has %d, from 0 on", ErrNoPartition, topic, partition, len(spans))
+		return nil, fmt.Errorf("%w %s/%d: the topic has %d, from 0 on", errNoPartition, topic, partition, len(spans))
 	}
 	span := spans[at]
 	out := &Looked{Oldest: span.From, End: span.End, RowsBefore: -1}

@@ -27,15 +27,15 @@ type Trial struct {
 	// Rows, Letters, Ignored and Tombstones add up to the records that were read. Tombstones are null values that the
 	// policy ignores.
 	Rows, Letters, Ignored, Tombstones int
-	// RowsBy and LettersBy count by kind, most first. Kinds beyond MostKinds are together in one without a name.
+	// RowsBy and LettersBy count by kind, most first. Kinds beyond mostKinds are together in one without a name.
 	RowsBy    []RowKind
 	LettersBy []LetterKind
 	// Grown says that a contract has gained columns on the way, as it would in use.
 	Grown bool
 }
 
-// MostKinds bounds the kinds of a trial: types are foreign text.
-const MostKinds = 200
+// mostKinds bounds the kinds of a trial: types are foreign text.
+const mostKinds = 200
 
 // RowKind counts the rows of one table that one contract makes of one type. Type is empty without a type header.
 type RowKind struct {
@@ -154,7 +154,7 @@ func (t *trier) count(k RowKind, r *record.Record, size int) {
 	t.trial.Rows++
 	n := t.rows[k]
 	if n == nil {
-		if len(t.rows) >= MostKinds {
+		if len(t.rows) >= mostKinds {
 			k = RowKind{}
 		}
 		if n = t.rows[k]; n == nil {
@@ -181,7 +181,7 @@ func (t *trier) letter(r *record.Record, l LetterKind) {
 	}
 	n := t.letters[kind]
 	if n == nil {
-		if len(t.letters) >= MostKinds {
+		if len(t.letters) >= mostKinds {
 			kind, l = LetterKind{}, LetterKind{}
 		}
 		if n = t.letters[kind]; n == nil {

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -92,7 +93,7 @@ func (in *Inference) one(g *group) *InferredType {
 	t.Format = t.contract.Format
 	if len(g.kinds) > 1 {
 		in.note("%s: payloads are of several kinds, %s; the contract reads the most frequent one",
-			or(g.typ, or(g.name, "records without a type")), counts(g.kinds))
+			cmp.Or(g.typ, cmp.Or(g.name, "records without a type")), counts(g.kinds))
 	}
 	return t
 }
@@ -142,7 +143,7 @@ func (in *Inference) choose() {
 		switch {
 		case every && all:
 			in.note("%s of %s have neither a type header nor a schema to tell them by: no contract takes them",
-				plural(t.Records, "record"), or(strings.Join(t.Types, ", "), t.Format))
+				plural(t.Records, "record"), cmp.Or(strings.Join(t.Types, ", "), t.Format))
 			continue
 		case every:
 			all = true
@@ -205,13 +206,13 @@ var (
 
 // name gives tables and files their names.
 func (in *Inference) name(o Inferring) {
-	table := or(o.Table, or(strings.Trim(notOfTable.ReplaceAllString(in.Topic, "_"), "_"), "records"))
+	table := cmp.Or(o.Table, cmp.Or(strings.Trim(notOfTable.ReplaceAllString(in.Topic, "_"), "_"), "records"))
 	taken := map[string]bool{}
 	for i := range in.Types {
 		t := &in.Types[i]
 		t.contract.Topic = in.Topic
 		if len(in.Types) > 1 {
-			last := or(strings.Join(t.Types[:min(1, len(t.Types))], ""), t.Format)
+			last := cmp.Or(strings.Join(t.Types[:min(1, len(t.Types))], ""), t.Format)
 			last = last[strings.LastIndexByte(last, '.')+1:]
 			last = strings.ToLower(notOfFile.ReplaceAllString(words.ReplaceAllString(last, "${1}_${2}"), "_"))
 			t.suffix = bounded(last, maxSuffix)
@@ -245,11 +246,4 @@ func bounded(name string, most int) string {
 	sum := sha256.Sum256([]byte(name))
 	mark := "_" + hex.EncodeToString(sum[:4])
 	return name[:most-len(mark)] + mark
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

@@ -186,7 +186,7 @@ func appendZigzag(dst []byte, n int64) []byte {
 // Letters of one kind are counted together whatever the values in them; kinds have a bound.
 func TestTrialBoundsItsKinds(t *testing.T) {
 	tr := &trier{rows: map[RowKind]*RowKind{}, letters: map[LetterKind]*LetterKind{}}
-	for i := range 2 * MostKinds {
+	for i := range 2 * mostKinds {
 		r := &record.Record{Partition: 1, Offset: int64(i)}
 		tr.letter(r, LetterKind{
 			Reason: "undecodable", Contract: "c", Field: fmt.Sprintf("payload.a[%d]", i),
@@ -197,15 +197,15 @@ func TestTrialBoundsItsKinds(t *testing.T) {
 	}
 	got := tr.result()
 	first := got.LettersBy[0]
-	if len(got.LettersBy) != MostKinds+1 || first.Letters != 2*MostKinds || first.Field != "payload.a[0]" ||
+	if len(got.LettersBy) != mostKinds+1 || first.Letters != 2*mostKinds || first.Field != "payload.a[0]" ||
 		first.Offset != 0 {
 		t.Errorf("%d kinds, first %+v", len(got.LettersBy), first)
 	}
-	if rest := got.LettersBy[1]; rest.Reason != "" || rest.Letters != MostKinds+1 {
+	if rest := got.LettersBy[1]; rest.Reason != "" || rest.Letters != mostKinds+1 {
 		t.Errorf("the rest is %+v", rest)
 	}
-	rest := RowKind{Rows: MostKinds, Bytes: MostKinds, Null: MostKinds}
-	if len(got.RowsBy) != MostKinds+1 || got.RowsBy[0] != rest || got.Rows != 2*MostKinds {
+	rest := RowKind{Rows: mostKinds, Bytes: mostKinds, Null: mostKinds}
+	if len(got.RowsBy) != mostKinds+1 || got.RowsBy[0] != rest || got.Rows != 2*mostKinds {
 		t.Errorf("%d kinds of rows, first %+v", len(got.RowsBy), got.RowsBy[0])
 	}
 }

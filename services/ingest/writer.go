@@ -34,6 +34,14 @@ type Writer struct {
 	Token config.Secret `yaml:"token"`
 }
 
+// Older says what became of keys.
+func (*Writer) Older() map[string]string {
+	return map[string]string{
+		"keepalive": "connections without traffic are probed every 30 seconds",
+		"refresh":   "writers are looked up every few seconds",
+	}
+}
+
 // Check reports what is wrong with the section.
 func (w *Writer) Check(report func(key, message, remedy string)) {
 	switch {

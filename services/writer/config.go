@@ -47,11 +47,26 @@ func (g *GRPC) port() *service.Listen {
 	return &service.Listen{Listen: g.Listen, TLS: g.TLS, Insecure: g.Insecure}
 }
 
+// Older says what became of keys.
+func (*GRPC) Older() map[string]string {
+	return map[string]string{
+		"calls_per_connection": "a connection has at most 8192 calls open",
+		"calls_per_second":     "a host may begin 8192 calls at once, then 512 a second",
+	}
+}
+
 // Limits bound what ingest may send on one lane.
 type Limits struct {
 	WindowBytes config.Bytes `yaml:"window_bytes"`
 	// WindowBatches is more than a window of batches that are full; tests send empty ones.
 	WindowBatches int `yaml:"-"`
+}
+
+// Older says what became of keys.
+func (*Limits) Older() map[string]string {
+	return map[string]string{
+		"block_bytes": "bigquery.request_bytes bounds a batch", "window_batches": "window_bytes bounds a window",
+	}
 }
 
 // maxBlock is the largest sensible block: BigQuery documents 20 MB for the whole request.

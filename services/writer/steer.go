@@ -33,11 +33,8 @@ func (s *steer) isDrained() bool { return time.Now().UnixNano() < s.drained.Load
 
 // DrainWriter implements adminv1.SteeringServiceServer. Ingests learn of it with the next report of load.
 func (s *steer) DrainWriter(ctx context.Context, r *adminv1.DrainWriterRequest) (*adminv1.DrainWriterResponse, error) {
-	act, err := steering.Check(r.GetAct())
+	act, err := steering.CheckDrain(r)
 	if err != nil {
-		return nil, err
-	}
-	if err := steering.CheckDrain(r); err != nil {
 		return nil, err
 	}
 	if !act.GetLocal() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,7 +134,7 @@ func (c *contractsInferCmd) print(out io.Writer, in *ingest.Inference) {
 	for i := range in.Types {
 		t := &in.Types[i]
 		types.add(thousands(t.Records), thousands(len(t.Fields)), formatOf(t), t.Table,
-			or(clean(strings.Join(t.Types, ", ")), "-"))
+			cmp.Or(clean(strings.Join(t.Types, ", ")), "-"))
 	}
 	if in.Tombstones > 0 {
 		types.add(thousands(in.Tombstones), "-", "-", "-", "null values: the contract ignores them")
@@ -177,7 +178,7 @@ func (c *contractsInferCmd) fields(out io.Writer, width int, t *ingest.InferredT
 	table.folds = true
 	for i := range t.Fields {
 		f := &t.Fields[i]
-		table.add(clean(f.Path), share(f.Null, f.Of), share(f.Absent, f.Of), thousands(f.Of), or(f.Column, "-"),
+		table.add(clean(f.Path), share(f.Null, f.Of), share(f.Absent, f.Of), thousands(f.Of), cmp.Or(f.Column, "-"),
 			valuesOf(f))
 	}
 	table.flush()
@@ -216,7 +217,7 @@ func valuesOf(f *ingest.InferredField) string {
 	case f.Note != "" && said != "":
 		return said + " (" + clean(f.Note) + ")"
 	}
-	return or(said, or(clean(f.Note), "-"))
+	return cmp.Or(said, cmp.Or(clean(f.Note), "-"))
 }
 
 // next says what was written, what becomes of the records, and what to do then.

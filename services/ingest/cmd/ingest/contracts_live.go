@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -125,7 +126,7 @@ func (c *contractsTestCmd) print(out io.Writer, t *ingest.Trial) {
 		rows := newTable(out, width, []bool{true, true, true}, "rows", "bytes", "null payload", "table", "contract",
 			"type")
 		for _, k := range t.RowsBy {
-			rows.add(thousands(k.Rows), thousands(int(k.Bytes)), thousands(k.Null), or(k.Table, "(others)"),
+			rows.add(thousands(k.Rows), thousands(int(k.Bytes)), thousands(k.Null), cmp.Or(k.Table, "(others)"),
 				dash(k.Contract), dash(clean(k.Type)))
 		}
 		rows.flush()
@@ -136,7 +137,7 @@ func (c *contractsTestCmd) print(out io.Writer, t *ingest.Trial) {
 			"field", "error")
 		letters.folds = true
 		for _, k := range t.LettersBy {
-			letters.add(thousands(k.Letters), fmt.Sprintf("%d/%d", k.Partition, k.Offset), or(k.Reason, "(others)"),
+			letters.add(thousands(k.Letters), fmt.Sprintf("%d/%d", k.Partition, k.Offset), cmp.Or(k.Reason, "(others)"),
 				dash(k.Contract),
 				dash(clean(k.Type)), dash(cutHead(clean(k.Field), widestField)), clean(k.Err))
 		}
@@ -148,13 +149,6 @@ func (c *contractsTestCmd) print(out io.Writer, t *ingest.Trial) {
 	if t.Grown {
 		fmt.Fprintln(out, "a contract has gained columns on the way, as it would in use: see `ingest contracts diff`")
 	}
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 // trialLine is a trial as JSON.

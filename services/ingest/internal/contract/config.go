@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"cmp"
 	"regexp"
 
 	"github.com/waybill-data/waybill/pkg/config"
@@ -233,9 +234,9 @@ func (c Config) withDefaults() Config {
 	if b, ok := builtins[c.Builtin]; ok {
 		c.Format = "avro"
 		if c.TopicPattern == "" {
-			c.Topic = or(c.Topic, b.topic)
+			c.Topic = cmp.Or(c.Topic, b.topic)
 		}
-		c.Table = or(c.Table, b.table)
+		c.Table = cmp.Or(c.Table, b.table)
 		c.Payload, c.EventTime = b.payload, EventTime{Field: "timestamp", Unit: "auto"}
 		if c.Key != keyEventID {
 			c.EventID = b.eventID
@@ -244,22 +245,22 @@ func (c Config) withDefaults() Config {
 			c.Types = b.types
 		}
 	}
-	c.Payload = or(c.Payload, defaultPayload)
+	c.Payload = cmp.Or(c.Payload, defaultPayload)
 	if c.CloudEvents == cloudEventsBinary && c.TypeFrom != typeFromSchema {
-		c.TypeHeader = or(c.TypeHeader, ceType)
+		c.TypeHeader = cmp.Or(c.TypeHeader, ceType)
 	}
-	c.EventTime.Unit = or(c.EventTime.Unit, "auto")
-	c.Key = or(c.Key, keyKeep)
+	c.EventTime.Unit = cmp.Or(c.EventTime.Unit, "auto")
+	c.Key = cmp.Or(c.Key, keyKeep)
 	if c.Format == "raw" && c.CloudEvents == "" {
-		c.PartitionBy = or(c.PartitionBy, "ingest_time") // event_time is null
+		c.PartitionBy = cmp.Or(c.PartitionBy, "ingest_time") // event_time is null
 	}
-	c.PartitionBy = or(c.PartitionBy, "event_time")
-	c.PartitionUnit = or(c.PartitionUnit, "day")
-	c.Delivery = or(c.Delivery, "exactly_once")
-	c.Evolution = or(c.Evolution, "off")
-	c.MissingValues = or(c.MissingValues, "null")
-	c.Framing = or(c.Framing, none)
-	c.SubjectVersion = or(c.SubjectVersion, latest)
+	c.PartitionBy = cmp.Or(c.PartitionBy, "event_time")
+	c.PartitionUnit = cmp.Or(c.PartitionUnit, "day")
+	c.Delivery = cmp.Or(c.Delivery, "exactly_once")
+	c.Evolution = cmp.Or(c.Evolution, "off")
+	c.MissingValues = cmp.Or(c.MissingValues, "null")
+	c.Framing = cmp.Or(c.Framing, none)
+	c.SubjectVersion = cmp.Or(c.SubjectVersion, latest)
 	if len(c.ClusterBy) == 0 {
 		c.ClusterBy = []string{"event_type"}
 	}
@@ -275,11 +276,4 @@ func versionOf(topic string) string {
 		return found[1]
 	}
 	return ""
-}
-
-func or(value, otherwise string) string {
-	if value == "" {
-		return otherwise
-	}
-	return value
 }

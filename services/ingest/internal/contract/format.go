@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,7 +49,7 @@ var formats = map[string]format{
 		},
 	},
 	"raw": {compile: func(_ []byte, c *Config, o decode.Options) (decode.Plan, error) {
-		return plan(raw.Compile(raw.Kinds[or(c.As, "bytes")], o))
+		return plan(raw.Compile(raw.Kinds[cmp.Or(c.As, "bytes")], o))
 	}},
 }
 

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -217,9 +218,9 @@ func (l *loader) add(c *Config, e entry) {
 		e.contract.source = sha256.Sum256([]byte(schema.Text))
 	}
 	if o.Dates != nil {
-		e.contract.far = l.env.metrics.far.WithLabelValues(or(e.Topic, e.TopicPattern), e.Name)
+		e.contract.far = l.env.metrics.far.WithLabelValues(cmp.Or(e.Topic, e.TopicPattern), e.Name)
 	}
-	g := group{e.TopicPattern != "", or(e.TopicPattern, e.Topic)}
+	g := group{e.TopicPattern != "", cmp.Or(e.TopicPattern, e.Topic)}
 	if l.groups[g] == nil {
 		l.order = append(l.order, g)
 	}
@@ -333,7 +334,7 @@ func (l *loader) agreed(entries []entry, key, otherwise string, get func(*Config
 				"say the same in all contracts of the topic, or say it in one")
 		}
 	}
-	return or(value, otherwise), says
+	return cmp.Or(value, otherwise), says
 }
 
 // unknownContract is the name of the contract of records whose type no other takes.

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -30,7 +31,7 @@ func (s *Set) Loaded() []Loaded {
 	for _, t := range slices.Concat(s.named, s.Patterns()) {
 		for _, e := range t.entries {
 			one := Loaded{
-				Entry: e, Version: or(e.contract.version, versionOf(t.Name)), Fingerprint: t.Fingerprint,
+				Entry: e, Version: cmp.Or(e.contract.version, versionOf(t.Name)), Fingerprint: t.Fingerprint,
 				Now: e.Route,
 			}
 			if vs := e.contract.versions; vs != nil {

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -138,7 +139,7 @@ func (t *Topic) Aside() *Topic {
 // version gives the contracts without a version the one that the topic's name tells.
 func (t *Topic) version(name string) {
 	for _, c := range t.contracts {
-		c.version = or(c.version, versionOf(name))
+		c.version = cmp.Or(c.version, versionOf(name))
 	}
 }
 

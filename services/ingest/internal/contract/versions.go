@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,7 @@ type version struct {
 func newVersions(c Config, name, message string, reader schema, o decode.Options, env Env) (*versions, error) {
 	vs := &versions{
 		config: c, name: name, options: o, message: message, env: env,
-		log:     env.Log.With("contract", name, "topic", or(c.Topic, c.TopicPattern)),
+		log:     env.Log.With("contract", name, "topic", cmp.Or(c.Topic, c.TopicPattern)),
 		belongs: map[uint32]bool{}, reported: map[uint32]bool{},
 	}
 	first, err := vs.make(1, reader)
@@ -100,7 +101,8 @@ func (vs *versions) publish(v *version) {
 
 // count says in the metrics how many versions there have been.
 func (vs *versions) count(v *version) {
-	vs.env.metrics.versions.WithLabelValues(or(vs.config.Topic, vs.config.TopicPattern), vs.name).Set(float64(v.number))
+	topic := cmp.Or(vs.config.Topic, vs.config.TopicPattern)
+	vs.env.metrics.versions.WithLabelValues(topic, vs.name).Set(float64(v.number))
 }
 
 // learn asks the registry about a schema id and adds what it says to the current version, which may be a new one
@@ -259,7 +261,7 @@ const several = "; of several types in a topic each has an entry of its own, wit
 // logChanges logs what is new in a schema and stays without a column.
 func (vs *versions) logChanges(id uint32, changes decode.Changes) {
 	if len(changes.Added) > 0 && !vs.grows() {
-		vs.env.metrics.extra.WithLabelValues(or(vs.config.Topic, vs.config.TopicPattern), vs.name).Inc()
+		vs.env.metrics.extra.WithLabelValues(cmp.Or(vs.config.Topic, vs.config.TopicPattern), vs.name).Inc()
 		vs.log.Warn("a schema has fields that the contract has not; they are left out of the rows", "schema_id", id,
 			"fields", changes.Added)
 	}

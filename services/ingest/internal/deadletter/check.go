@@ -97,7 +97,7 @@ func (c *checking) missing(ctx context.Context, topic string) findings.Finding {
 // replays says which rights a replay of a topic's dead letters would lack. Ingest itself needs none of them.
 func (c *checking) replays(ctx context.Context, topic string) []findings.Finding {
 	letters := c.config.Topic(topic)
-	id := TransactionalID(letters)
+	id := transactionalID(letters)
 	var missing []string
 	for _, m := range []struct {
 		right string

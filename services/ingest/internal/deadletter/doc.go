@@ -3,7 +3,7 @@
 //
 //	w := deadletter.NewWriter(config, kafka, log, reg)   // what lanes produce with: it is source.Letters
 //	d, err := deadletter.Open(ctx, config, kafka, ...)   // reads dead-letter topics
-//	d.Letters(ctx, topic, want, each)                    // each letter once, with what is known of its replay
+//	d.Each(ctx, selection, each)                         // each letter once, with what is known of its replay
 //	d.Replay(ctx, selection, options)                    // produces their records again, each once
 //
 // A letter is the record as it was and headers behind its own (layout.go). It is at least once: its key, the record's

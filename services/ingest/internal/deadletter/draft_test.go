@@ -176,7 +176,7 @@ func TestNameOfADeadLetterTopic(t *testing.T) {
 	if err := newTestWriter(t, config).Produce(t.Context(), []lane.DeadLetter{l}, ignored); err != nil {
 		t.Fatal(err)
 	}
-	dead, err := NewReader(t.Context(), Defaults(), config, []string{names[2]})
+	dead, err := newReader(t.Context(), Defaults(), config, []string{names[2]})
 	if err != nil {
 		t.Fatal(err)
 	}

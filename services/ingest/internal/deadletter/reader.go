@@ -13,7 +13,7 @@ import (
 
 // Reader reads dead-letter topics.
 //
-//	r, err := NewReader(ctx, config, kafka, topics)
+//	r, err := newReader(ctx, config, kafka, topics)
 //	defer r.Close()
 //	tally, err := r.Letters(ctx, "orders.dead-letter", nil, func(l *Letter) error { … })
 //
@@ -29,9 +29,9 @@ type Reader struct {
 	together int
 }
 
-// NewReader connects to the brokers; topics are some of those that will be read. It is an error when no broker
+// newReader connects to the brokers; topics are some of those that will be read. It is an error when no broker
 // responds.
-func NewReader(ctx context.Context, config Config, kafka *source.Kafka, topics []string) (*Reader, error) {
+func newReader(ctx context.Context, config Config, kafka *source.Kafka, topics []string) (*Reader, error) {
 	scanner, err := source.NewScanner(ctx, kafka, topics)
 	if err != nil {
 		return nil, err
@@ -60,15 +60,15 @@ type Tally struct {
 // maxPlaces bounds the places that one look at a topic remembers: about 100 MB.
 var maxPlaces = 1 << 20
 
-// ErrTooMany says that a topic holds more letters than one look remembers.
-var ErrTooMany = errors.New("more letters than can be looked at in one go")
+// errTooMany says that a topic holds more letters than one look remembers.
+var errTooMany = errors.New("more letters than can be looked at in one go")
 
 // places is a bounded set.
 type places map[Place]struct{}
 
 func (s places) add(p Place, held int) error {
 	if _, ok := s[p]; !ok && held >= maxPlaces {
-		return fmt.Errorf("%w: %d; choose fewer with --partition or --offset, a part at a time", ErrTooMany, maxPlaces)
+		return fmt.Errorf("%w: %d; choose fewer with --partition or --offset, a part at a time", errTooMany, maxPlaces)
 	}
 	s[p] = struct{}{}
 	return nil
@@ -167,5 +167,5 @@ func (l *Letter) Clone() *Letter {
 	return &c
 }
 
-// Passes says of an error that it may be gone on the next try.
-func Passes(err error) bool { return !errors.Is(err, ErrOvertaken) && source.Passes(err) }
+// passes says of an error that it may be gone on the next try.
+func passes(err error) bool { return !errors.Is(err, errOvertaken) && source.Passes(err) }

@@ -25,7 +25,7 @@ import (
 func opened(t *testing.T, c *kfake.Cluster) *Reader {
 	t.Helper()
 	config := testKafka(c.ListenAddrs()...)
-	d, err := NewReader(t.Context(), Defaults(), config, []string{letterTopic})
+	d, err := newReader(t.Context(), Defaults(), config, []string{letterTopic})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,10 +241,10 @@ func TestReplayOvertaken(t *testing.T) {
 	if tally.Marks != 2 || !found[0].Replayed || !found[1].Replayed || found[2].Replayed {
 		t.Fatalf("the younger replay sees %+v", tally)
 	}
-	if err := old.end(true); !errors.Is(old.explain(err), ErrOvertaken) {
+	if err := old.end(true); !errors.Is(old.explain(err), errOvertaken) {
 		t.Errorf("a fenced replay commits: %v", err)
 	}
-	if err := old.Produce(found[2:3]); !errors.Is(err, ErrOvertaken) {
+	if err := old.Produce(found[2:3]); !errors.Is(err, errOvertaken) {
 		t.Errorf("a fenced replay produces: %v", err)
 	}
 	if err := young.Produce(found[2:]); err != nil {
@@ -268,7 +268,7 @@ func TestReplayFenced(t *testing.T) {
 		t.Fatal(err)
 	}
 	replayed(t, d, found)
-	if err := old.Produce(found); !errors.Is(err, ErrOvertaken) {
+	if err := old.Produce(found); !errors.Is(err, errOvertaken) {
 		t.Errorf("got %v", err)
 	}
 	topicRecords(t, c, testTopic, 1)
@@ -294,7 +294,7 @@ func TestReplayTooLargeTogether(t *testing.T) {
 		}
 		return r.Produce(found)
 	}
-	if err := try(); err == nil || !Passes(err) {
+	if err := try(); err == nil || !passes(err) {
 		t.Fatalf("the first try: %v", err)
 	}
 	if err := try(); err != nil {
@@ -331,7 +331,7 @@ func TestLettersFaults(t *testing.T) {
 		defer func(n int) { maxPlaces = n }(maxPlaces)
 		maxPlaces = 2
 		_, err := d.Letters(t.Context(), letterTopic, nil, func(*Letter) error { return nil })
-		if !errors.Is(err, ErrTooMany) || !strings.Contains(err.Error(), "--partition") {
+		if !errors.Is(err, errTooMany) || !strings.Contains(err.Error(), "--partition") {
 			t.Errorf("got %v", err)
 		}
 		if found, _ := all(t, d, func(p Place) bool { return p.Offset < 3 }); len(found) != 2 {
@@ -339,7 +339,7 @@ func TestLettersFaults(t *testing.T) {
 		}
 	})
 	t.Run("nobody responds", func(t *testing.T) {
-		if _, err := NewReader(t.Context(), Defaults(), testKafka("127.0.0.1:1"), []string{letterTopic}); err == nil ||
+		if _, err := newReader(t.Context(), Defaults(), testKafka("127.0.0.1:1"), []string{letterTopic}); err == nil ||
 			!strings.Contains(err.Error(), "kafka.brokers") {
 			t.Errorf("got %v", err)
 		}

@@ -173,7 +173,7 @@ func (r *replay) run(ctx context.Context) error {
 			// The attempt may not have come as far as the one before.
 			r.result.Produced = max(r.result.Produced, r.committed)
 		}
-		if err == nil || ctx.Err() != nil || attempt == replayAttempts || !Passes(err) {
+		if err == nil || ctx.Err() != nil || attempt == replayAttempts || !passes(err) {
 			return err
 		}
 		if r.options.Retry != nil {

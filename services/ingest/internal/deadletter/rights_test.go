@@ -58,7 +58,7 @@ func TestCheckTellsMissingRights(t *testing.T) {
 			"create":   allow(topicACL, letterTopic, kmsg.ACLOperationCreate),
 			"group":    allow(groupACL, "g", kmsg.ACLOperationRead),
 			"steering": allow(groupACL, "g-steering", kmsg.ACLOperationRead),
-			"replays":  allow(txnACL, TransactionalID(letterTopic), kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe),
+			"replays":  allow(txnACL, transactionalID(letterTopic), kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe),
 		}
 	}
 	for name, test := range map[string]struct {
@@ -117,7 +117,7 @@ func TestCheckTellsMissingRights(t *testing.T) {
 		},
 		"DESCRIBE on the transactional id": {
 			false, func(r rights) {
-				r["replays"] = allow(txnACL, TransactionalID(letterTopic), kmsg.ACLOperationDescribe)
+				r["replays"] = allow(txnACL, transactionalID(letterTopic), kmsg.ACLOperationDescribe)
 			}, "replays of events.dead-letter", findings.Warn, "WRITE and DESCRIBE on the transactional id",
 		},
 	} {
@@ -207,7 +207,7 @@ func TestDeadLetterWithoutTheRight(t *testing.T) {
 func TestReplayWithoutTheRight(t *testing.T) {
 	letters := allow(topicACL, letterTopic, kmsg.ACLOperationRead, kmsg.ACLOperationWrite)
 	topic := allow(topicACL, testTopic, kmsg.ACLOperationWrite)
-	id := allow(txnACL, TransactionalID(letterTopic), kmsg.ACLOperationWrite)
+	id := allow(txnACL, transactionalID(letterTopic), kmsg.ACLOperationWrite)
 	for name, test := range map[string]struct {
 		rights []kfake.ACL
 		says   string
@@ -227,7 +227,7 @@ func TestReplayWithoutTheRight(t *testing.T) {
 		"seeing the letters": {slices.Concat(topic, id), letterTopic},
 		"the transactional id": {
 			slices.Concat(topic, letters),
-			"grant WRITE and DESCRIBE on the transactional id " + TransactionalID(letterTopic),
+			"grant WRITE and DESCRIBE on the transactional id " + transactionalID(letterTopic),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -237,7 +237,7 @@ func TestReplayWithoutTheRight(t *testing.T) {
 			if err := kafkatest.Producer(t, c, asAdmin()).ProduceSync(t.Context(), something).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
-			d, err := NewReader(t.Context(), Defaults(), config, []string{letterTopic})
+			d, err := newReader(t.Context(), Defaults(), config, []string{letterTopic})
 			if err != nil {
 				t.Fatal(err)
 			}

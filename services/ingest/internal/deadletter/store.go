@@ -40,7 +40,7 @@ func Open(ctx context.Context, config Config, kafka *source.Kafka, set *contract
 		}
 	}
 	var err error
-	s.reader, err = NewReader(ctx, config, kafka, read)
+	s.reader, err = newReader(ctx, config, kafka, read)
 	return s, err
 }
 

@@ -11,9 +11,9 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
-// ErrOvertaken says that a newer replay of the same dead-letter topic has fenced this one, or that the coordinator gave
+// errOvertaken says that a newer replay of the same dead-letter topic has fenced this one, or that the coordinator gave
 // a transaction up.
-var ErrOvertaken = errors.New("another replay of the topic has taken over")
+var errOvertaken = errors.New("another replay of the topic has taken over")
 
 // transactionTimeout is how long the coordinator waits for the end of a transaction whose producer has died. Until then
 // the readers of its partitions wait too.
@@ -44,14 +44,14 @@ type partition struct {
 	partition int32
 }
 
-// TransactionalID is that of the replays of a dead-letter topic: ACLs may name it.
-func TransactionalID(topic string) string { return "waybill-replay-" + topic }
+// transactionalID is that of the replays of a dead-letter topic: ACLs may name it.
+func transactionalID(topic string) string { return "waybill-replay-" + topic }
 
 // Begin fences all older replays of a dead-letter topic. Records keep their own timestamps with keepTimestamp, else
 // they get that of now.
 func (d *Reader) Begin(ctx context.Context, topic string, keepTimestamp bool) (*Transactions, error) {
 	r := &Transactions{
-		d: d, topic: topic, id: TransactionalID(topic), version: letterVersion(wholeLayout), keep: keepTimestamp,
+		d: d, topic: topic, id: transactionalID(topic), version: letterVersion(wholeLayout), keep: keepTimestamp,
 		sequences: map[partition]int32{},
 	}
 	request := &sarama.InitProducerIDRequest{
@@ -332,7 +332,7 @@ func persist(ctx context.Context, call func() (again bool, err error)) error {
 func resends(err error) bool {
 	code, judged := errors.AsType[sarama.KError](err)
 	if !judged {
-		return Passes(err)
+		return passes(err)
 	}
 	switch code {
 	case sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition, sarama.ErrReplicaNotAvailable,
@@ -350,7 +350,7 @@ func resends(err error) bool {
 func (r *Transactions) explain(err error) error {
 	switch {
 	case errors.Is(err, sarama.ErrProducerFenced), errors.Is(err, sarama.ErrInvalidProducerEpoch):
-		return fmt.Errorf("%w, or a transaction took longer than %s", ErrOvertaken, transactionTimeout)
+		return fmt.Errorf("%w, or a transaction took longer than %s", errOvertaken, transactionTimeout)
 	case errors.Is(err, sarama.ErrTransactionalIDAuthorizationFailed):
 		return fmt.Errorf("grant WRITE and DESCRIBE on the transactional id %s to this principal: %w", r.id, err)
 	case errors.As(err, new(*deniedError)):

@@ -24,7 +24,7 @@ const (
 	Late
 	// Stale: older than the contract tolerates.
 	Stale
-	// Recovered: fresh again after being stale, for less than RecoveredFor.
+	// Recovered: fresh again after being stale, for less than recoveredFor.
 	Recovered
 	// Paused: an operator has paused lanes of it, and the others are neither late nor stale.
 	Paused
@@ -35,8 +35,8 @@ func (s State) String() string {
 	return [...]string{"unknown", "fresh", "late", "stale", "recovered", "paused"}[s]
 }
 
-// RecoveredFor is how long a table that was stale is called recovered instead of fresh.
-const RecoveredFor = 15 * time.Minute
+// recoveredFor is how long a table that was stale is called recovered instead of fresh.
+const recoveredFor = 15 * time.Minute
 
 // Goal is what a contract says of freshness. The zero value has no goal: such a table is fresh whatever its age.
 type Goal struct {
@@ -126,7 +126,7 @@ func (t *Table) state(now time.Time, age time.Duration) State {
 	case t.stale:
 		t.stale, t.recovered = false, now
 		return Recovered
-	case !t.recovered.IsZero() && now.Sub(t.recovered) < RecoveredFor:
+	case !t.recovered.IsZero() && now.Sub(t.recovered) < recoveredFor:
 		return Recovered
 	}
 	t.recovered = time.Time{}

@@ -43,7 +43,7 @@ func TestLifeOfATable(t *testing.T) {
 		{"past it", time.Second, behind(5*time.Minute + 1), Stale, 5*time.Minute + 1, 1},
 		{"late is not recovered", time.Second, behind(time.Minute), Late, time.Minute, 1},
 		{"back", time.Second, behind(time.Second), Recovered, time.Second, 1},
-		{"for a while", RecoveredFor - 1, behind(time.Second), Recovered, time.Second, 1},
+		{"for a while", recoveredFor - 1, behind(time.Second), Recovered, time.Second, 1},
 		{"and then fresh", 1, behind(time.Second), Fresh, time.Second, 1},
 	} {
 		now = now.Add(step.after)

@@ -16,7 +16,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/waybill-data/waybill/pkg/fleetview"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/causes"
 	"github.com/waybill-data/waybill/services/ingest/internal/freshness"
@@ -38,11 +37,11 @@ type Goals interface {
 	Freshness(topic, table string) (goal, stale time.Duration)
 }
 
-// The ages that count where a contract says nothing: DefaultGoal up to which a table is fresh, and StaleTimes as many
+// The ages that count where a contract says nothing: defaultGoal up to which a table is fresh, and staleTimes as many
 // times the goal from which it is stale.
 const (
-	DefaultGoal = time.Minute
-	StaleTimes  = 10
+	defaultGoal = time.Minute
+	staleTimes  = 10
 )
 
 // Overview looks at the lanes of a process. Safe for concurrent use.
@@ -179,8 +178,8 @@ func (o *Overview) judge(now time.Time, lanes []seen, look bool) []judged {
 	out := make([]judged, 0, len(order))
 	for _, name := range order {
 		j := byName[name]
-		j.goal = cmp.Or(j.goal, min(DefaultGoal, cmp.Or(j.stale, DefaultGoal)))
-		j.stale = cmp.Or(j.stale, StaleTimes*j.goal)
+		j.goal = cmp.Or(j.goal, min(defaultGoal, cmp.Or(j.stale, defaultGoal)))
+		j.stale = cmp.Or(j.stale, staleTimes*j.goal)
 		t := o.tables[name]
 		if t == nil {
 			t = new(table)
@@ -359,6 +358,3 @@ func shares(minute, quarter causes.Shares) []*adminv1.Share {
 	slices.SortStableFunc(out, func(a, b *adminv1.Share) int { return cmp.Compare(b.GetQuarter(), a.GetQuarter()) })
 	return out
 }
-
-// age is a duration for people.
-func age(d time.Duration) string { return fleetview.Age(d) }

@@ -101,8 +101,8 @@ func TestTablesSayWhyTheyAreStale(t *testing.T) {
 		t.Errorf("stock: %v", stock)
 	}
 	all := named(t, tables, "all")
-	if all.GetState() != adminv1.State_STATE_LATE || all.GetGoal().AsDuration() != DefaultGoal ||
-		all.GetStale().AsDuration() != StaleTimes*DefaultGoal || len(all.GetTopics()) != 2 {
+	if all.GetState() != adminv1.State_STATE_LATE || all.GetGoal().AsDuration() != defaultGoal ||
+		all.GetStale().AsDuration() != staleTimes*defaultGoal || len(all.GetTopics()) != 2 {
 		t.Errorf("a table without a goal: %v", all)
 	}
 }

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/waybill-data/waybill/pkg/fleetview"
 	"github.com/waybill-data/waybill/services/ingest/internal/causes"
 	"github.com/waybill-data/waybill/services/ingest/internal/freshness"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -55,7 +55,7 @@ func reason(j *judged) string {
 		}
 		return "is fresh"
 	}
-	text := fmt.Sprintf("is %s behind: %s, since %s", age(j.verdict.Age), words[w.cause], clock(w.since))
+	text := fmt.Sprintf("is %s behind: %s, since %s", fleetview.Age(j.verdict.Age), words[w.cause], clock(w.since))
 	if w.status.WaitingFor != "" {
 		text += " (" + short(w.status.WaitingFor) + ")"
 	} else if w.status.State != lane.Open && w.status.LastError != "" {
@@ -112,9 +112,5 @@ func short(s string) string {
 	if len(s) <= mostSaid {
 		return s
 	}
-	cut := mostSaid
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
+	return strings.ToValidUTF8(s[:mostSaid], "") + "…"
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Every is how often a member reads what is kept when nobody asks it to.
-const Every = 5 * time.Second
+// every is how often a member reads what is kept when nobody asks it to.
+const every = 5 * time.Second
 
 // pace is the least time between a read that failed and the next one.
 const pace = 250 * time.Millisecond
@@ -48,7 +48,7 @@ func (f *Follower) channels() (wanted, read chan struct{}) {
 
 // Run reads until ctx ends.
 func (f *Follower) Run(ctx context.Context) {
-	tick := time.NewTicker(Every)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	f.mu.Lock()
 	wanted, _ := f.channels()
@@ -76,14 +76,14 @@ func (f *Follower) look(ctx context.Context) bool {
 	if err == nil {
 		own := make(map[Lane]Entry, len(texts))
 		for lane, text := range texts {
-			entry, bad := Parse(text)
+			entry, bad := parse(text)
 			if bad != nil { // somebody else's, or a later version's
 				f.say("a pause cannot be read and is left out", lane.String()+": "+bad.Error())
 				continue
 			}
 			own[lane] = entry
 		}
-		entries = NewEntries(own)
+		entries = newEntries(own)
 	} else if ctx.Err() == nil {
 		f.say("pauses cannot be read; those known so far hold", err.Error())
 	}

@@ -59,8 +59,8 @@ func (w Entry) Encode() string {
 	return prefix + string(text)
 }
 
-// Parse reads what Encode wrote.
-func Parse(text string) (w Entry, err error) {
+// parse reads what Encode wrote.
+func parse(text string) (w Entry, err error) {
 	rest, ok := strings.CutPrefix(text, prefix)
 	if !ok {
 		return w, fmt.Errorf("does not begin with %q", prefix)
@@ -78,8 +78,8 @@ type Entries struct {
 	wide map[string]Entry
 }
 
-// NewEntries takes the entries of partitions.
-func NewEntries(own map[Lane]Entry) *Entries {
+// newEntries takes the entries of partitions.
+func newEntries(own map[Lane]Entry) *Entries {
 	w := &Entries{own: own, wide: make(map[string]Entry)}
 	for lane, entry := range own {
 		if last, ok := w.wide[lane.Topic]; entry.Scope != ScopeLane && (!ok || entry.At.After(last.At)) {

@@ -29,7 +29,7 @@ func TestWordsComeBackAsTheyWere(t *testing.T) {
 	for _, w := range []Entry{
 		paused(ScopeLane, noon), {Scope: ScopeTable + "orders", At: noon, By: "b", Request: "x"},
 	} {
-		got, err := Parse(w.Encode())
+		got, err := parse(w.Encode())
 		if err != nil || got != w {
 			t.Errorf("%q: %+v, %v", w.Encode(), got, err)
 		}
@@ -45,7 +45,7 @@ func TestWordsComeBackAsTheyWere(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "does not begin", "other 1": "does not begin", prefix + "{": "unexpected", prefix + `{"at": 1}`: "Time",
 	} {
-		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -54,7 +54,7 @@ func TestWordsComeBackAsTheyWere(t *testing.T) {
 // Each partition has an entry of its own; one that has none, since it is new, takes the newest one of its topic.
 func TestTheWordOfALane(t *testing.T) {
 	resumed := Entry{Scope: ScopeTopic, At: noon.Add(2 * time.Minute), Request: "s"}
-	entries := NewEntries(map[Lane]Entry{
+	entries := newEntries(map[Lane]Entry{
 		{"a", 0}: paused(ScopeTopic, noon), {"a", 1}: {Scope: ScopeLane, At: noon.Add(time.Minute)},
 		{"b", 0}: paused(ScopeLane, noon),
 		{"c", 0}: paused(ScopeTable+"t", noon), {"c", 1}: resumed,
@@ -125,7 +125,7 @@ func TestFollower(t *testing.T) {
 		done := make(chan struct{})
 		go func() { defer close(done); f.Run(ctx) }()
 		// Of who asks while a read ends, another read may be left over.
-		rest := func() { time.Sleep(Every / 10); synctest.Wait() }
+		rest := func() { time.Sleep(every / 10); synctest.Wait() }
 		first, err := f.Fresh(ctx)
 		if _, ok := first.Of(Lane{"a", 0}, time.Now()); err != nil || !ok {
 			t.Fatalf("%v, %v", first, err)
@@ -164,7 +164,7 @@ func TestFollower(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		k.becomes(nil, nil)
-		time.Sleep(2 * Every)
+		time.Sleep(2 * every)
 		synctest.Wait()
 		if _, ok := f.Entries().Of(Lane{"a", 0}, time.Now()); ok {
 			t.Error("a pause that is gone holds")

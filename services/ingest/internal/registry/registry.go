@@ -39,6 +39,11 @@ type Config struct {
 	Poll config.Duration `yaml:"poll"`
 }
 
+// Older says what became of keys.
+func (*Config) Older() map[string]string {
+	return map[string]string{"timeout": "a request has ten seconds"}
+}
+
 // Defaults is the one place of the section's defaults.
 func Defaults() Config {
 	return Config{Timeout: 10 * time.Second, Poll: config.Duration(30 * time.Second)}

@@ -80,7 +80,7 @@ func Check(ctx context.Context, config Config, topics Topics, beside CheckBeside
 
 // checkSteering warns where pauses could not be kept: lanes run all the same. It has nothing to say otherwise.
 func (s *Source) checkSteering(ctx context.Context) []findings.Finding {
-	group := s.config.Kafka.Group + SteeringSuffix
+	group := s.config.Kafka.Group + steeringSuffix
 	o := &offsets{client: s.offsets.client, group: group}
 	may, err := Await(ctx, &s.calls, func() (bool, error) {
 		for {

@@ -93,6 +93,13 @@ type Fetch struct {
 	Clients int `yaml:"-"`
 }
 
+// Older says what became of keys.
+func (*Fetch) Older() map[string]string {
+	return map[string]string{
+		"clients": "connections follow the number of processors", "records": "memory.budget and fetch.bytes bound it",
+	}
+}
+
 // SASL is authentication towards the brokers.
 type SASL struct {
 	// Mechanism is plain, scram-sha-256, scram-sha-512, oauthbearer, or empty for none.

@@ -13,8 +13,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
 )
 
-// SteeringSuffix makes the name of the group whose offset commits keep what operators have said of partitions.
-const SteeringSuffix = "-steering"
+// steeringSuffix makes the name of the group whose offset commits keep what operators have said of partitions.
+const steeringSuffix = "-steering"
 
 // Entries keeps what operators have said of partitions as offset commits of a group that has no members, for every
 // member of ours to see. It has a client of its own: on that of the commits they would wait for each other. Close it.
@@ -32,7 +32,7 @@ type Entries struct {
 
 // NewEntries does not connect yet.
 func NewEntries(config Config) *Entries {
-	return &Entries{kafka: config.Kafka, name: config.Kafka.Group + SteeringSuffix, denied: pauses.ErrRefused}
+	return &Entries{kafka: config.Kafka, name: config.Kafka.Group + steeringSuffix, denied: pauses.ErrRefused}
 }
 
 // NewPlan is for what a replay keeps in a group, instead of what operators have said.

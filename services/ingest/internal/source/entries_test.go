@@ -144,7 +144,7 @@ func TestCheckLooksAtTheGroupOfEntries(t *testing.T) {
 			cluster.ControlKey(int16(kmsg.DescribeGroups), func(r kmsg.Request) (kmsg.Response, error, bool) {
 				cluster.KeepControl()
 				request := r.(*kmsg.DescribeGroupsRequest)
-				if !slices.Equal(request.Groups, []string{testGroup + SteeringSuffix}) {
+				if !slices.Equal(request.Groups, []string{testGroup + steeringSuffix}) {
 					return nil, nil, false
 				}
 				response := request.ResponseKind().(*kmsg.DescribeGroupsResponse)
@@ -158,7 +158,7 @@ func TestCheckLooksAtTheGroupOfEntries(t *testing.T) {
 			warns := false
 			topics := Topics{Names: []string{testTopic}}
 			for _, f := range Check(ctx, testConfig(cluster.ListenAddrs()...), topics, nil) {
-				warns = warns || f.State == findings.Warn && f.What == "group "+testGroup+SteeringSuffix
+				warns = warns || f.State == findings.Warn && f.What == "group "+testGroup+steeringSuffix
 			}
 			if warns != tt.warns {
 				t.Errorf("check warns: %v", warns)

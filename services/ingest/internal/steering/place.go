@@ -75,11 +75,8 @@ func (s *Server) MoveLane(ctx context.Context, r *adminv1.MoveLaneRequest) (*adm
 
 // DrainWriter implements adminv1.SteeringServiceServer: the writer does it, and ingests follow what it reports.
 func (s *Server) DrainWriter(ctx context.Context, r *adminv1.DrainWriterRequest) (*adminv1.DrainWriterResponse, error) {
-	act, err := steering.Check(r.GetAct())
+	act, err := steering.CheckDrain(r)
 	if err != nil {
-		return nil, err
-	}
-	if err := steering.CheckDrain(r); err != nil {
 		return nil, err
 	}
 	return steering.Once(ctx, &s.book, act, r, func() (*adminv1.DrainWriterResponse, error) {

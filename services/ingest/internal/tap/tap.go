@@ -35,15 +35,15 @@ const (
 )
 
 const (
-	// Most is how many may tap at once.
-	Most = 4
+	// most is how many may tap at once.
+	most = 4
 	// queued and queuedBytes bound what waits for one who looks.
 	queued      = 64
 	queuedBytes = 8 << 20
 )
 
-// ErrTooMany says that Most tap already.
-var ErrTooMany = errors.New("4 people tap this process already: end one of them, or wait for its time to be over")
+// errTooMany says that most tap already.
+var errTooMany = errors.New("4 people tap this process already: end one of them, or wait for its time to be over")
 
 // Fault is why a record is no row.
 type Fault struct {
@@ -85,7 +85,7 @@ func (t *Taps) Watching() *Watchers {
 	return t.watching.Load()
 }
 
-// Open begins to look. The error is ErrTooMany. Close it.
+// Open begins to look; it is an error when too many do. Close it.
 func (t *Taps) Open(want Want) (*Tap, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -93,8 +93,8 @@ func (t *Taps) Open(want Want) (*Tap, error) {
 	if w := t.watching.Load(); w != nil {
 		taps = w.taps
 	}
-	if len(taps) >= Most {
-		return nil, ErrTooMany
+	if len(taps) >= most {
+		return nil, errTooMany
 	}
 	items := make(chan Item, queued)
 	one := &Tap{Items: items, items: items, want: want, of: t}

@@ -91,10 +91,10 @@ func TestATapIsBoundedInBytes(t *testing.T) {
 func TestSeveralTaps(t *testing.T) {
 	var taps Taps
 	var all []*Tap
-	for range Most {
+	for range most {
 		all = append(all, open(t, &taps, Want{Point: Record}))
 	}
-	if _, err := taps.Open(Want{}); !errors.Is(err, ErrTooMany) {
+	if _, err := taps.Open(Want{}); !errors.Is(err, errTooMany) {
 		t.Errorf("one more: %v", err)
 	}
 	var lanes sync.WaitGroup

@@ -30,6 +30,9 @@ type entry struct {
 	handle Table
 }
 
+// fences is how many streams of one opening are finalized at once.
+const fences = 8
+
 // checkOpen reports whether Open says what a lane needs, in bounds. It takes time linear in the message.
 func checkOpen(open *lanev1.Open) error {
 	switch {
@@ -135,7 +138,7 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 		o.outcome = "adopted"
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(l.service.Limits.Fences)
+	group.SetLimit(fences)
 	for i := range c.Tables {
 		e := &o.entries[i]
 		e.Table, e.route = c.Tables[i], -1

@@ -37,8 +37,6 @@ type Limits struct {
 	// RestAfter is how long a lane is idle before it makes a clean checkpoint durable. Default 10 minutes. It must stay
 	// far below the three days after which BigQuery forgets an idle stream.
 	RestAfter time.Duration
-	// Fences is how many streams of one opening are finalized at once. Default 8.
-	Fences int
 	// OpenWithin is how long a call may be without an Open. Default 10 seconds.
 	OpenWithin time.Duration
 }
@@ -51,7 +49,6 @@ func (l Limits) withDefaults(budget int64) Limits {
 	l.WindowBatches = cmp.Or(l.WindowBatches, 64)
 	l.CheckpointBytes = cmp.Or(l.CheckpointBytes, 3<<10)
 	l.RestAfter = cmp.Or(l.RestAfter, 10*time.Minute)
-	l.Fences = cmp.Or(l.Fences, 8)
 	l.OpenWithin = cmp.Or(l.OpenWithin, 10*time.Second)
 	return l
 }

@@ -1,7 +1,7 @@
 package lane
 
-// Remembered is how many settled batches a lane remembers.
-const Remembered = 64
+// remembered is how many settled batches a lane remembers.
+const remembered = 64
 
 // Written is a settled batch as its rows were appended.
 type Written struct {
@@ -20,7 +20,7 @@ type WrittenBlock struct {
 	Rows, Refused int
 }
 
-// memory is the last settled batches, a ring that grows with them to Remembered. The board's mu guards it.
+// memory is the last settled batches, a ring that grows with them to remembered. The board's mu guards it.
 type memory struct {
 	ring []Written
 	next int
@@ -28,10 +28,10 @@ type memory struct {
 
 // add returns the place for one more, with the array of blocks that was there.
 func (m *memory) add(start, end int64) *Written {
-	if len(m.ring) < Remembered {
+	if len(m.ring) < remembered {
 		m.ring = append(m.ring, Written{})
 	}
-	w := &m.ring[m.next%Remembered]
+	w := &m.ring[m.next%remembered]
 	m.next++
 	w.Start, w.End, w.Blocks = start, end, w.Blocks[:0]
 	return w

@@ -10,19 +10,19 @@ import (
 func TestLastBatchesAreRemembered(t *testing.T) {
 	var b board
 	b.now.Topic, b.now.Partition = "orders", 3
-	const settled = 3*Remembered + 7
+	const settled = 3*remembered + 7
 	for n := range int64(settled) {
 		w := b.written.add(10*n, 10*n+10)
 		if len(w.Blocks) != 0 {
 			t.Fatalf("batch %d has the blocks of another: %v", n, w.Blocks)
 		}
 		w.Blocks = append(w.Blocks, WrittenBlock{Table: "a", Offset: n, Rows: 10})
-		if kept := min(int(n)+1, Remembered); len(b.written.ring) != kept {
+		if kept := min(int(n)+1, remembered); len(b.written.ring) != kept {
 			t.Fatalf("%d are kept of %d", len(b.written.ring), n+1)
 		}
 	}
 	for n := int64(-1); n <= settled; n++ {
-		kept := n >= settled-Remembered && n < settled
+		kept := n >= settled-remembered && n < settled
 		for _, offset := range []int64{10 * n, 10*n + 9} {
 			w, ok := b.wrote("orders", 3, offset)
 			if ok != kept || ok && (w.Start != 10*n || w.End != 10*n+10 || w.Blocks[0].Offset != n) {

@@ -36,8 +36,8 @@ func (m *machine) fastTail(ops []op, pc int, src []byte, p int, out []byte, o in
 }
 
 // fast runs instructions for as long as they are the common ones on usual values, and stops before the first that is
-// not: run then does that one, errors included. Messages begin here alone, and here alone are right booleans, floats and
-// indexes of small unions read. It reads no value that goes on in the last fastInput bytes of src. It
+// not: run then does that one, errors included. Messages begin here alone, and it is here alone that booleans, floats
+// and the indexes of small unions are read. It reads no value that goes on in the last fastInput bytes of src. It
 // holds nothing but what fits in registers, calls nothing, and has few branches that depend on the data: a mispredicted
 // one costs as much as two fields.
 func (m *machine) fast(ops []op, pc int, src []byte, p int, out []byte, o int) (_, _, _ int) {

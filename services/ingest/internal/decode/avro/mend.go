@@ -281,8 +281,8 @@ func (m *mender) field(f map[string]any, record, namespace string) {
 	default:
 		m.where = record + "." + name
 		if logical, ok := f["logicalType"]; ok {
-			m.strike(f, "logicalType", m.where, "logicalType %v is beside the type and not in it, where Avro passes over "+
-				"it: the column is that of the type, unless columns asks for another", logical)
+			m.strike(f, "logicalType", m.where, "logicalType %v is beside the type and not in it, where Avro passes "+
+				"over it: the column is that of the type, unless columns asks for another", logical)
 		}
 		m.inner(f, "type", namespace)
 	}

@@ -71,8 +71,8 @@ func (m *mender) nested(union []any, namespace string) any {
 	if taken(name) {
 		name = free(name, taken)
 	}
-	m.mended(m.where, "a union stands in a union, which Avro does not take; it is read as the field value of a record %s",
-		name)
+	m.mended(m.where, "a union stands in a union, which Avro does not take; it is read as the field value of a "+
+		"record %s", name)
 	v := map[string]any{
 		"type": "record", "name": name, "fields": []any{map[string]any{"name": "value", "type": union}},
 	}

@@ -132,9 +132,9 @@ func (d *Decoder) single(payload []byte) (datum []byte, shift int, fault *decode
 		return nil, 0, o.Refuse(0, "single-object encoding (C3 01): the payload ends within the fingerprint")
 	}
 	if theirs := binary.LittleEndian.Uint64(payload[len(singleObject):]); theirs != d.plan.fingerprint {
-		return nil, 0, o.Refuse(0, fmt.Sprintf("single-object encoding (C3 01) of the schema with the fingerprint %016x; "+
-			"the contract's schema has %016x: give the contract the schema that the record was written with", theirs,
-			d.plan.fingerprint))
+		return nil, 0, o.Refuse(0, fmt.Sprintf("single-object encoding (C3 01) of the schema with the fingerprint "+
+			"%016x; the contract's schema has %016x: give the contract the schema that the record was written with",
+			theirs, d.plan.fingerprint))
 	}
 	return payload[head:], head, nil
 }

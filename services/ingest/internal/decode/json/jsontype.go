@@ -1,7 +1,6 @@
 package json
 
 import (
-
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 

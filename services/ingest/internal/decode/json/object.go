@@ -201,7 +201,7 @@ func (d *Decoder) items(s *step, p, o int) (int, int) {
 		if s.deep {
 			d.extra.leave()
 		}
-		more := false
+		var more bool
 		if p, more = d.next(p, ']'); !more {
 			return p, o
 		}

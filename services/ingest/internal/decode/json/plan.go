@@ -60,9 +60,9 @@ type Plan struct {
 	warnings []string
 }
 
-// Compile compiles a schema. The error is a *decode.SchemaError where it is about one field, decode.SchemaErrors
-// where about several: a payload that is no object, contains itself,
-// nests arrays, has nullable items, a union that JSON does not tell apart, or a field that BigQuery has no column for.
+// Compile compiles a schema. The error is a *decode.SchemaError where it is about one field, decode.SchemaErrors where
+// about several: a payload that is no object or contains itself, a union that JSON does not tell apart, or a field that
+// BigQuery has no column for.
 func Compile(schema []byte, language Language, s Settings, o decode.Options) (*Plan, error) {
 	parsed, err := Parse(schema, language)
 	if err != nil {
@@ -143,8 +143,7 @@ type Decoder struct {
 	fault fault
 }
 
-// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at
-// its old length, and the error is a *decode.Error.
+// Append implements decode.Decoder.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	d.src, d.out, d.from = payload, dst[:cap(dst)], len(dst)
 	d.used = 0

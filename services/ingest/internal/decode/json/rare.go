@@ -212,7 +212,7 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 			key, _ := d.rawAgain(at)
 			return d.in(shown(key)), o
 		}
-		more := false
+		var more bool
 		if p, more = d.next(p, '}'); !more {
 			d.keys.drop(outermost)
 			return p, o

@@ -153,7 +153,7 @@ func (m *machine) sized(f *member, at, p, end int) bool {
 }
 
 // message writes the message src[p:end], whose field starts at src[at:]: members by the names of the schema, in the
-// order in which they came, and none that is absent. A bare message stands for the value of the one field that is there.
+// order in which they came, and none that is absent. A bare one stands for the value of the one field that is there.
 func (m *machine) message(t *text, at, p, end int) bool {
 	j, src, from, mark := &m.json, m.src[:end], len(m.json.met), len(m.json.Text)
 	switch {
@@ -209,10 +209,11 @@ func (m *machine) message(t *text, at, p, end int) bool {
 	return true
 }
 
-// bare writes a bare message as nearly all are: a text or a double, and nothing beside it. Where it is another one, done
-// is false and nothing is written.
+// bare writes a bare message as nearly all are: a text or a double, and nothing beside it. Of any other done is false,
+// and nothing is written.
 func (m *machine) bare(t *text, p, end int) (done, ok bool) {
-	src, reason := m.src[:end], ""
+	var reason string
+	src := m.src[:end]
 	if end-p < 2 || src[p] >= 0x80 {
 		return false, false
 	}

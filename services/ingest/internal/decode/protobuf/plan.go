@@ -111,8 +111,7 @@ type Decoder struct {
 	indexes []int // of the payload last appended, where there are any
 }
 
-// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at
-// its old length, and the error is a *decode.Error.
+// Append implements decode.Decoder.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	message := payload
 	if d.plan.writer != nil {

@@ -140,8 +140,7 @@ var texts = map[Kind]decode.Target{
 	Decimal: decode.Numeric, Geography: decode.Geography, Interval: decode.Interval,
 }
 
-// AsOverride is the column of a value that is written by the rules of decode.Cell, as a contract would ask for it; nil of
-// any other kind.
+// AsOverride is the column of a value that decode.Cell writes, as a contract would ask for it; nil of any other kind.
 func (n *Node) AsOverride() *decode.Column {
 	target, ok := texts[n.Kind]
 	if !ok {

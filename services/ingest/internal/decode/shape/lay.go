@@ -12,8 +12,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// AddPayload adds to a row message the payload's column and the message types it is made of, nested in the row message:
-// a self-contained descriptor as BigQuery wants it. row is named and holds the envelope.
+// AddPayload implements decode.Plan.
 func (l *Columns) AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error {
 	envelope := len(row.Field) + 1
 	for _, t := range row.NestedType {

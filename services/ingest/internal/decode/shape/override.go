@@ -15,8 +15,8 @@ type Tree struct {
 	// Payload is the name of the payload's column, Path its place.
 	Payload string
 	Path    *decode.Path
-	// Become says why a value cannot be the column of an override, empty if it can: BySource, unless a format has a rule
-	// of its own. Whole says that the override is of
+	// Become says why a value cannot be the column of an override, empty if it can: BySource, unless a format has
+	// rules of its own. Whole says that the override is of
 	// arrays, unions and what is in a RECORD around an item too.
 	Become func(n *Node, c *decode.Column) (reason string)
 	Whole  func(n *Node, c *decode.Column) bool
