@@ -282,26 +282,20 @@ func (r *run) drain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for {
-		for _, s := range r.always() {
-			if !s.Running() {
-				return fmt.Errorf("%s ended by itself, see %s:\n%s", s.Name, s.Log, stack.Tail(s.Log, 12))
-			}
-		}
-		committed, err := log.Committed(ctx, names()...)
-		if err == nil && committed == produced {
-			r.results.drained = time.Since(began)
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if time.Since(began) > r.config.Drain {
-			return fmt.Errorf("%d of %d are committed %v after it became quiet%s",
-				committed, produced, r.config.Drain, r.stuck())
-		}
-		pause(ctx, 100*time.Millisecond)
+	var processes []*stack.Process
+	for _, s := range r.always() {
+		processes = append(processes, s.Process)
 	}
+	const what = "everything is committed, since it became quiet"
+	err = stack.Within(ctx, r.config.Drain, 100*time.Millisecond, what, func() error {
+		committed, err := log.Committed(ctx, names()...)
+		if err == nil && committed != produced {
+			err = fmt.Errorf("%d of %d are%s", committed, produced, r.stuck())
+		}
+		return err
+	}, processes...)
+	r.results.drained = time.Since(began)
+	return err
 }
 
 // stuck names a few lanes that are behind, and why.

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -113,21 +114,19 @@ type replayedTopic struct {
 func (r *run) replayTopicToTheEnd(ctx context.Context) error {
 	r.shadowing.Lock()
 	defer r.shadowing.Unlock()
-	for began := time.Now(); ; {
+	what := "the replay of " + stack.DeliveryTopic + " comes to its end, see logs/operator.log"
+	return stack.Within(ctx, r.config.Drain, 300*time.Millisecond, what, func() error {
 		said, err := r.replayTopic(ctx)
 		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err == nil && said.Now.Done:
-			r.replayedTopic = said
-			r.results.shadowed(false)
-			return nil
-		case time.Since(began) > r.config.Drain:
-			return fmt.Errorf("the replay of %s has not come to its end for %v (%w), see logs/operator.log",
-				stack.DeliveryTopic, r.config.Drain, err)
+		case err != nil:
+			return err
+		case !said.Now.Done:
+			return errors.New("it is under way")
 		}
-		pause(ctx, 300*time.Millisecond)
-	}
+		r.replayedTopic = said
+		r.results.shadowed(false)
+		return nil
+	})
 }
 
 // shadowed is what the shadow table holds against the table itself.

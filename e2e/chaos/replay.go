@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/waybill-data/waybill/e2e/stack"
 )
 
 // replayTries bounds how long a replay is tried again: faults end, and so does what a killed replay has left open.
@@ -38,16 +40,8 @@ func (r *run) replayToTheEnd(ctx context.Context) error {
 }
 
 func (r *run) replayUntilDone(ctx context.Context) error {
-	for began := time.Now(); ; {
-		err := r.replay(ctx)
-		if err == nil || ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if time.Since(began) > replayTries {
-			return fmt.Errorf("no replay of dead letters has come to its end for %v: %w", replayTries, err)
-		}
-		pause(ctx, 300*time.Millisecond)
-	}
+	const what = "a replay of dead letters comes to its end"
+	return stack.Within(ctx, replayTries, 300*time.Millisecond, what, func() error { return r.replay(ctx) })
 }
 
 // replay runs `ingest dead-letters replay` once. It is killed when ctx ends.

@@ -91,11 +91,7 @@ func (r *Report) SilenceMissed() string {
 
 // PrintContainers writes what came of a run with containers; the last line is short.
 func (r *Report) PrintContainers(out io.Writer) error {
-	if !r.Verified.OK() {
-		if err := r.Verified.Print(out); err != nil {
-			return err
-		}
-	}
+	r.offences(out)
 	_, err := fmt.Fprintf(out, "containers: silence %.2f s, finalized %d, events %d, lost %d, duplicates %d\n",
 		r.silence().Seconds(), r.finalized(), r.Verified.Events, r.lost(), r.duplicates())
 	return err

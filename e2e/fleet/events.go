@@ -164,21 +164,15 @@ func (r *run) lateFor(d time.Duration, watch time.Duration) func(context.Context
 		r.late.Set(d)
 		began := time.Now()
 		victim := r.stack.Writers[most+spare-1].Name
-		for {
-			writers, _ := r.watch.counts()
-			if writers[victim] == 0 {
-				break
+		err := stack.Within(ctx, watch, lookEvery, "no lane is at the slow writer", func() error {
+			if writers, _ := r.watch.counts(); writers[victim] > 0 {
+				return fmt.Errorf("%d are, after %v", writers[victim], watch)
 			}
-			if time.Since(began) > watch {
-				return began, fmt.Errorf("%d lanes are at the slow writer after %v", writers[victim], watch)
-			}
-			if err := stack.Pause(ctx, lookEvery); err != nil {
-				return began, err
-			}
-		}
+			return nil
+		})
 		r.report.Relieved = time.Since(began)
 		r.late.Set(0)
-		return began, nil
+		return began, err
 	}
 }
 

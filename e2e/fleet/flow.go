@@ -24,7 +24,8 @@ type flow struct {
 // CheckRate says whether so many events a second can be a load, as the flag --rate has it.
 func CheckRate(rate float64) error {
 	if rate < 100 || rate > 20_000 {
-		return fmt.Errorf("--rate must be between 100 and 20000, got %v: with less, lanes are silent by themselves", rate)
+		return fmt.Errorf("--rate must be between 100 and 20000, got %v: with less, lanes are silent by themselves",
+			rate)
 	}
 	return nil
 }
@@ -50,7 +51,8 @@ func (f *flow) compare(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	err = stack.Within(ctx, time.Minute, 100*time.Millisecond, "everything is committed, after the load ended", func() error {
+	const what = "everything is committed, after the load ended"
+	err = stack.Within(ctx, time.Minute, 100*time.Millisecond, what, func() error {
 		return log.Settled(ctx, stack.StockTopic)
 	}, f.stack.Sandbox)
 	if err != nil {

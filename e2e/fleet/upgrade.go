@@ -236,11 +236,7 @@ func (u *upgrade) refusals(ctx context.Context) error {
 
 // PrintUpgrade writes what came of a run with two versions; the last line is short.
 func (r *Report) PrintUpgrade(out io.Writer, ref string) error {
-	if !r.Verified.OK() {
-		if err := r.Verified.Print(out); err != nil {
-			return err
-		}
-	}
+	r.offences(out)
 	_, err := fmt.Fprintf(out,
 		"upgrade: from %s and back, steps %d, silence %.2f s, events %d, lost %d, duplicates %d\n", ref,
 		len(r.Rows), r.silence().Seconds(), r.Verified.Events, r.lost(), r.duplicates())
