@@ -1,7 +1,8 @@
 // Package decode holds what the formats of payloads have in common: what a plan and a decoder are, the errors, how
-// texts, numbers, moments and shapes become values of columns (Cell), BigQuery's limits on names, columns and dates. The
-// tree of columns is in shape, the formats are in avro, json, protobuf and raw; each turns a payload into the body of
-// the row's payload column, in one pass and without allocating for a row. confluent and within stand around them.
+// texts, numbers, moments and shapes become values of columns (Cell), and BigQuery's limits on names, columns and
+// dates. The tree of columns is in shape, the formats are in avro, json, protobuf and raw; each turns a payload
+// into the body of the row's payload column, in one pass and without allocating for a row. confluent and within
+// stand around them.
 //
 // The bytes are those that proto.Marshal makes of the same message: lengths minimal, every present value written, zero
 // included, null left out. (Protobuf payloads keep the order of their fields and the form of their lists, which

@@ -123,7 +123,13 @@ func (m *machine) one(f *member, at int, tag uint64, p, end int) int {
 			return m.failed(at, varintFault(body))
 		}
 		p = body + size
-		if t := f.message; t != nil && !m.message(t, at, body, p) || t == nil && !m.sized(f, at, body, p) {
+		if t := f.message; t != nil && t.bare {
+			if !m.bare(t, at, body, p) {
+				return -1
+			}
+			return p
+		}
+		if !m.sized(f, at, body, p) {
 			return -1
 		}
 		return p
@@ -153,92 +159,91 @@ func (m *machine) sized(f *member, at, p, end int) bool {
 }
 
 // message writes the message src[p:end], whose field starts at src[at:]: members by the names of the schema, in the
-// order in which they came, and none that is absent. A bare one stands for the value of the one field that is there.
+// order in which they came, and none that is absent.
 func (m *machine) message(t *text, at, p, end int) bool {
-	if t.bare {
-		if done, ok := m.bare(t, p, end); done {
-			return ok
-		}
-	}
-	return m.members(t, at, p, end)
-}
-
-func (m *machine) members(t *text, at, p, end int) bool {
-	j, src, from, mark := &m.json, m.src[:end], len(m.json.met), len(m.json.Text)
 	switch {
 	case t.bare:
+		return m.bare(t, at, p, end)
 	case t.op == opTimestamp || t.op == opDuration:
 		return m.span(t.op, at, p, end)
-	default:
-		if reason := j.Open('{'); reason != "" {
-			return m.fail(at, reason)
-		}
-		j.met = append(j.met, t.none...)
 	}
-	empty := true
+	j, src, from := &m.json, m.src[:end], len(m.json.met)
+	if reason := j.Open('{'); reason != "" {
+		return m.fail(at, reason)
+	}
+	j.met = append(j.met, t.none...)
 	for p < end {
 		at := p
 		tag, q := head(src, p)
 		if q < 0 {
 			return m.fail(p, varintFault(q))
 		}
-		i := t.find(tag >> 3)
-		if i < 0 {
+		f := t.find(tag >> 3)
+		if f == nil {
 			if p = m.skip(at, tag, q, end); p < 0 {
 				return false
 			}
 			continue
 		}
-		switch f := &t.fields[i]; {
-		case !t.bare:
-			word, bit := &j.met[from+f.bit/64], uint64(1)<<(f.bit%64)
-			m.twice = m.twice || *word&bit != 0
-			*word |= bit
-			j.Name(f.name)
-			j.Key()
-		case !empty:
+		word, bit := &j.met[from+f.bit/64], uint64(1)<<(f.bit%64)
+		m.twice = m.twice || *word&bit != 0
+		*word |= bit
+		j.Name(f.name)
+		j.Key()
+		if p = m.field(f, at, tag, q, end); p < 0 {
+			return false
+		}
+	}
+	j.met = j.met[:from]
+	j.Close('}')
+	return true
+}
+
+// bare writes a message that stands for the value of the one field that is there.
+func (m *machine) bare(t *text, at, p, end int) bool {
+	j, src := &m.json, m.src[:end]
+	if end-p > 1 && src[p] < 0x80 {
+		// Nearly all are a text or a double, and nothing beside it.
+		tag, from := uint32(src[p]), p+2
+		switch f := t.find(uint64(tag >> 3)); {
+		case f == nil || f.tag != tag:
+		case f.form == formText && src[p+1] < 0x80 && from+int(src[p+1]) == end:
+			reason := j.String(m.src, from, end-from)
+			return reason == "" || m.fail(p, reason)
+		case f.form == formFloat && f.wire == protowire.Fixed64Type && end-p == 9:
+			reason := j.Float(math.Float64frombits(binary.LittleEndian.Uint64(src[p+1:])), 64)
+			return reason == "" || m.fail(p, reason)
+		}
+	}
+	empty, mark := true, len(j.Text)
+	for p < end {
+		at := p
+		tag, q := head(src, p)
+		if q < 0 {
+			return m.fail(p, varintFault(q))
+		}
+		f := t.find(tag >> 3)
+		if f == nil {
+			if p = m.skip(at, tag, q, end); p < 0 {
+				return false
+			}
+			continue
+		}
+		if !empty {
 			m.twice = true
 			j.Text = j.Text[:mark]
 		}
 		empty = false
-		if p = m.field(&t.fields[i], at, tag, q, end); p < 0 {
+		if p = m.field(f, at, tag, q, end); p < 0 {
 			return false
 		}
 	}
-	if j.met = j.met[:from]; !t.bare {
-		j.Close('}')
-	} else if empty {
+	if empty {
 		if reason := t.zero(j); reason != "" {
 			return m.fail(at, reason)
 		}
 	}
 	return true
-}
-
-// bare writes a bare message as nearly all are: a text or a double, and nothing beside it. Of any other done is false,
-// and nothing is written.
-func (m *machine) bare(t *text, p, end int) (done, ok bool) {
-	var reason string
-	src := m.src[:end]
-	if end-p < 2 || src[p] >= 0x80 {
-		return false, false
-	}
-	tag, from := uint32(src[p]), p+2
-	i := t.find(uint64(tag >> 3))
-	if i < 0 {
-		return false, false
-	}
-	switch f := &t.fields[i]; {
-	case f.tag != tag:
-		return false, false
-	case f.form == formText && src[p+1] < 0x80 && from+int(src[p+1]) == end:
-		reason = m.json.String(m.src, from, end-from)
-	case f.form == formFloat && f.wire == protowire.Fixed64Type && end-p == 9:
-		reason = m.json.Float(math.Float64frombits(binary.LittleEndian.Uint64(src[p+1:])), 64)
-	default:
-		return false, false
-	}
-	return true, reason == "" || m.fail(p, reason)
 }
 
 // field writes the value of a message's field, which starts at src[p:] behind its tag, and returns where it ends.

@@ -147,6 +147,9 @@ func (m *machine) plainEntry(f *member, p, end int) (done, ok bool) {
 	}
 	j.remember(m.src, key, size)
 	j.Key()
+	if t := f.value.message; t.bare {
+		return true, m.bare(t, at, value, end)
+	}
 	return true, m.message(f.value.message, at, value, end)
 }
 

@@ -15,10 +15,10 @@ type text struct {
 	// bare: the message stands for the value of the one field that is there, as a Struct, a Value, a ListValue and the
 	// wrappers do.
 	bare   bool
-	fields []member // ascending by number
-	numbers
-	none []uint64 // a bit for each field; members of a oneof share one
-	zero func(*jsonText) (reason string)
+	fields []member  // ascending by number
+	dense  []*member // finds a field by its number; numbers beyond it are searched for
+	none   []uint64  // a bit for each field; members of a oneof share one
+	zero   func(*jsonText) (reason string)
 }
 
 // member is a field in JSON.
@@ -32,6 +32,24 @@ type member struct {
 	message *text
 	// key and value are those of a map.
 	key, value *member
+}
+
+// find looks a field up by its number; nil for one that the schema does not have.
+func (t *text) find(number uint64) *member {
+	if number < uint64(len(t.dense)) {
+		return t.dense[number]
+	}
+	return t.sparse(number)
+}
+
+func (t *text) sparse(number uint64) *member {
+	at, ok := slices.BinarySearchFunc(t.fields, number, func(f member, number uint64) int {
+		return int(int64(f.tag>>3) - int64(number))
+	})
+	if !ok {
+		return nil
+	}
+	return &t.fields[at]
 }
 
 // jsonOf is how a field is written as JSON.
@@ -80,8 +98,15 @@ func (c *compiler) textOf(md protoreflect.MessageDescriptor) *text {
 		t.fields = append(t.fields, *f)
 	}
 	slices.SortFunc(t.fields, func(a, b member) int { return int(int64(a.tag>>3) - int64(b.tag>>3)) })
-	t.none = make([]uint64, (last+63)/64)
-	t.numbers = numbersOf(t.fields, func(f *member) uint32 { return f.tag >> 3 })
+	if n := len(t.fields); n > 0 {
+		t.dense = make([]*member, min(int(t.fields[n-1].tag>>3), 4*n+64)+1)
+		t.none = make([]uint64, (last+63)/64)
+	}
+	for i := range t.fields {
+		if at := int(t.fields[i].tag >> 3); at < len(t.dense) {
+			t.dense[at] = &t.fields[i]
+		}
+	}
 	if t.bare {
 		t.zero = zeroOf(&t.fields[0], md.Name())
 	}

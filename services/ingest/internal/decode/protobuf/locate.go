@@ -22,7 +22,7 @@ func locate(n *node, path string, src []byte, at int, whole bool) string {
 		}
 		number, wire := protowire.Number(tag>>3&0x1fffffff), protowire.Type(tag&7)
 		size := protowire.ConsumeFieldValue(number, wire, src[q:end])
-		i := n.find(tag >> 3)
+		i := n.find(tag)
 		if i < 0 {
 			if size < 0 || at < q+size {
 				return path

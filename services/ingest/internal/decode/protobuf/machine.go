@@ -98,7 +98,7 @@ func (m *machine) walk(n *node, p, end int) bool {
 			}
 		}
 		if uint(hint) >= uint(len(fields)) || uint64(fields[hint].tag) != tag {
-			if hint = n.find(tag >> 3); hint < 0 {
+			if hint = n.find(tag); hint < 0 {
 				hint = 0
 				if p = m.unknown(at, tag, p, end); p < 0 {
 					return false
@@ -223,6 +223,27 @@ func (m *machine) walk(n *node, p, end int) bool {
 	}
 	m.top = base
 	return true
+}
+
+// find looks a field up by its tag: as one value or as a packed list. It returns -1 for a number that the schema does
+// not have, and the field itself where the wire type is not the field's, which packed refuses.
+func (n *node) find(tag uint64) int {
+	number := tag >> 3
+	if number < uint64(len(n.dense)) {
+		return int(n.dense[number]) - 1
+	}
+	low, high := 0, len(n.fields)
+	for low < high {
+		if mid := (low + high) / 2; uint64(n.fields[mid].tag>>3) < number {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	if low < len(n.fields) && uint64(n.fields[low].tag>>3) == number {
+		return low
+	}
+	return -1
 }
 
 // unknown leaves a field that the schema does not have out of the row.

@@ -15,7 +15,8 @@ import (
 // node is a message at one place of the payload.
 type node struct {
 	fields []field // ascending by number
-	numbers
+	// dense finds a field by its number, as index+1; numbers beyond it are searched for.
+	dense []uint16
 	// Singular fields have a bit each, members of a oneof one together. required are those that must be there; fill are
 	// those whose absence has a value in the row: values[bit], tag included.
 	words          int
@@ -131,7 +132,14 @@ func (c *compiler) node(record *shape.Node, path *decode.Path, depth int) *node 
 		}
 		n.fields = append(n.fields, f)
 	}
-	n.numbers = numbersOf(n.fields, func(f *field) uint32 { return f.tag >> 3 })
+	if len(parts) > 0 {
+		n.dense = make([]uint16, min(int(parts[len(parts)-1].Number), 4*len(parts)+64)+1)
+	}
+	for i, part := range parts {
+		if int(part.Number) < len(n.dense) {
+			n.dense[part.Number] = uint16(i + 1)
+		}
+	}
 	return n
 }
 
