@@ -39,6 +39,6 @@ func TestBadRecords(t *testing.T) {
 		t.Fatalf("the load has no bad records: %+v", sum)
 	}
 	if report.DeadLetters != refused+bad {
-		t.Errorf("%d records are dead letters, %d rows were refused, %d records are bad", report.DeadLetters, refused, bad)
+		t.Errorf("%d records are dead letters, %d rows were refused, %d are bad", report.DeadLetters, refused, bad)
 	}
 }
