@@ -10,8 +10,8 @@ import (
 )
 
 // Build builds sandbox, writer and ingest into a folder with the compiler's profile, as `make build` does, and the
-// services with the race detector instead if that is asked for. The sandbox is what they are tested with and has the detector in its own tests: with it here a
-// fifth of all processor time would be the sandbox's.
+// services with the race detector instead if that is asked for. The sandbox is what they are tested with and has the
+// detector in its own tests: with it here a fifth of all processor time would be the sandbox's.
 func Build(dir string, race bool) error {
 	//nolint:noctx // it is what a run of tests begins with
 	work, err := exec.Command("go", "env", "GOWORK").Output()
