@@ -165,7 +165,7 @@ func (d *directory) metadata(name string) (*sarama.MetadataResponse, error) {
 	if b == nil {
 		return nil, sarama.ErrOutOfBrokers
 	}
-	_ = b.Open(d.client.Config()) // ErrAlreadyConnected when it is
+	connect(d.client, b)
 	response, err := b.GetMetadata(sarama.NewMetadataRequest(d.client.Config().Version, []string{name}))
 	if err != nil {
 		_ = b.Close()

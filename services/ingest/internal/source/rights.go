@@ -41,7 +41,7 @@ func AnyBroker(client sarama.Client) (*sarama.Broker, error) {
 	if b == nil {
 		return nil, sarama.ErrOutOfBrokers
 	}
-	_ = b.Open(client.Config()) // ErrAlreadyConnected when it is
+	connect(client, b)
 	return b, nil
 }
 
@@ -161,7 +161,7 @@ func (s *Source) newMembers() (foreign []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = b.Open(config) // ErrAlreadyConnected when it is
+	connect(client, b)
 	request := sarama.NewConsumerGroupDescribeRequest(config.Version)
 	request.GroupIDs = []string{s.config.Kafka.Group}
 	response, err := b.ConsumerGroupDescribe(request)

@@ -146,7 +146,7 @@ func matching(client sarama.Client, topics Topics) (map[string]error, error) {
 	if b == nil {
 		return nil, sarama.ErrOutOfBrokers
 	}
-	_ = b.Open(client.Config()) // ErrAlreadyConnected when it is
+	connect(client, b)
 	resp, err := b.GetMetadata(sarama.NewMetadataRequest(client.Config().Version, nil))
 	if err != nil {
 		_ = b.Close()
