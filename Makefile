@@ -103,6 +103,7 @@ test: ## Test all modules, with the race detector where a C compiler works; pict
 test-memory: ## What make test leaves out where it has the race detector: promised memory and time, commands of the pages
 	CGO_ENABLED=0 go test -count 1 -run LessThanAMillisecond ./services/ingest/internal/placement
 	CGO_ENABLED=0 go test -count 1 -run LessThanASecond ./pkg/statuspage
+	CGO_ENABLED=0 go test -count 1 -run CostOf ./services/ingest/internal/decode
 	cd e2e && CGO_ENABLED=0 go test -count 1 -timeout 20m -run 'Memory|IdleLanes|BenchCores|CommandsOfPages' .
 
 UPDATE ?=

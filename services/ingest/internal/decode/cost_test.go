@@ -114,6 +114,9 @@ func appended(d decode.Decoder, payload []byte) (int, error) {
 // One record costs at most a stated multiple of its size, whatever it holds: a schema of its own, a packed block, or
 // values that stand for more than they say.
 func TestCostOfARecord(t *testing.T) {
+	if raced {
+		t.Skip("make test-memory runs it, without the race detector")
+	}
 	options := decode.Options{Contract: "c", Payload: "p"}
 	id := `{"name":"id","type":"string"}`
 	files := compiled[*avro.Plan](t)(compileAvro(recordOf(id), options))
@@ -261,6 +264,9 @@ func TestCostOfARecord(t *testing.T) {
 
 // A schema that is met in flight costs at most a stated multiple of its length, whatever its types name and are called.
 func TestCostOfASchema(t *testing.T) {
+	if raced {
+		t.Skip("make test-memory runs it, without the race detector")
+	}
 	options := decode.Options{Contract: "c", Payload: "p"}
 	definitions, messages := `"T0":{"properties":{"a":{"type":"integer"}}}`, "message T0 { int32 a = 1; }"
 	for i := range 40 {

@@ -1,0 +1,6 @@
+//go:build race
+
+package decode_test
+
+// raced says whether these tests have the race detector, which multiplies time and memory.
+const raced = true
