@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/config/configtest"
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
@@ -114,19 +114,8 @@ writer: {target: "dns:///w:7070", keepalive: 30s, refresh: 5s}
 registry: {urls: ["http://r:8081"], timeout: 10s}
 contracts: [{builtin: delivery.v6}]
 `))
-	problems, _ := errors.AsType[config.Problems](err)
-	var got []string
-	for _, p := range problems {
-		if strings.HasPrefix(p.Message, "is a key of older versions: ") && p.Remedy == "remove it" {
-			got = append(got, p.Key)
-		}
-	}
-	want := []string{
-		"kafka.fetch.clients", "kafka.fetch.records", "registry.timeout", "writer.keepalive", "writer.refresh",
-	}
-	if slices.Sort(got); !slices.Equal(got, want) {
-		t.Errorf("keys that are gone: %v, want %v: %v", got, want, err)
-	}
+	configtest.Older(t, err, "kafka.fetch.clients", "kafka.fetch.records", "registry.timeout", "writer.keepalive",
+		"writer.refresh")
 }
 
 // Values that parse and could not work, or hardly be meant; and those at the bounds, which do.

@@ -178,7 +178,7 @@ func mayReplay(client sarama.Client, id string) error {
 	if err != nil {
 		return err
 	}
-	_ = b.Open(client.Config()) // ErrAlreadyConnected when it is
+	source.Connect(client, b)
 	response, err := b.EndTxn(&sarama.EndTxnRequest{
 		Version: 1, TransactionalID: id, ProducerID: math.MaxInt64,
 		ProducerEpoch: math.MaxInt16,

@@ -99,7 +99,7 @@ func (e *ends) request(b *sarama.Broker, claims []*claim) {
 	for _, c := range claims {
 		request.AddBlock(c.tp.topic, c.tp.partition, sarama.OffsetNewest, 1)
 	}
-	connect(client, b)
+	Connect(client, b)
 	response, err := b.GetAvailableOffsets(request)
 	if err != nil {
 		_ = b.Close() // whoever looks the broker up next opens it again

@@ -19,14 +19,14 @@ func TestNothingIsOpenedBehindAClosedClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if connect(client, b); !connected(b) {
+	if Connect(client, b); !connected(b) {
 		t.Error("a broker of an open client is not connected")
 	}
 	if err := client.Close(); err != nil {
 		t.Fatal(err)
 	}
 	_ = b.Close() // as the client does by and by
-	if connect(client, b); connected(b) {
+	if Connect(client, b); connected(b) {
 		t.Error("a broker of a closed client stays open")
 		_ = b.Close()
 	}

@@ -161,11 +161,10 @@ func (d *directory) request(name string) (*topicView, error) {
 }
 
 func (d *directory) metadata(name string) (*sarama.MetadataResponse, error) {
-	b := d.client.LeastLoadedBroker()
-	if b == nil {
-		return nil, sarama.ErrOutOfBrokers
+	b, err := AnyBroker(d.client)
+	if err != nil {
+		return nil, err
 	}
-	connect(d.client, b)
 	response, err := b.GetMetadata(sarama.NewMetadataRequest(d.client.Config().Version, []string{name}))
 	if err != nil {
 		_ = b.Close()

@@ -165,7 +165,7 @@ func roundTrip[R any](o *offsets, send func(*sarama.Broker) (R, error)) (R, erro
 		_ = b.Close()
 	}
 	// An open broker returns ErrAlreadyConnected; a dropped one dials again. Connected waits for that.
-	connect(o.client, b)
+	Connect(o.client, b)
 	if ok, err := b.Connected(); !ok {
 		if err == nil {
 			err = sarama.ErrNotConnected

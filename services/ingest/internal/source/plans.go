@@ -79,7 +79,7 @@ func groups(client sarama.Client, prefix, suffix string) (names []string, err er
 // twice sends a request to a broker, and once more where its connection has rested too long.
 func twice[R any](client sarama.Client, b *sarama.Broker, send func() (R, error)) (r R, err error) {
 	for range 2 {
-		connect(client, b)
+		Connect(client, b)
 		if _, err = b.Connected(); err == nil {
 			if r, err = send(); err == nil {
 				return r, nil

@@ -41,7 +41,7 @@ func AnyBroker(client sarama.Client) (*sarama.Broker, error) {
 	if b == nil {
 		return nil, sarama.ErrOutOfBrokers
 	}
-	connect(client, b)
+	Connect(client, b)
 	return b, nil
 }
 
@@ -161,7 +161,7 @@ func (s *Source) newMembers() (foreign []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	connect(client, b)
+	Connect(client, b)
 	request := sarama.NewConsumerGroupDescribeRequest(config.Version)
 	request.GroupIDs = []string{s.config.Kafka.Group}
 	response, err := b.ConsumerGroupDescribe(request)

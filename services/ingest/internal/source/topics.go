@@ -142,11 +142,10 @@ func ListTopics(ctx context.Context, config Config, topics Topics) ([]string, er
 
 // matching lists the topics of the cluster that match and have no entry of their own, with why they are refused.
 func matching(client sarama.Client, topics Topics) (map[string]error, error) {
-	b := client.LeastLoadedBroker()
-	if b == nil {
-		return nil, sarama.ErrOutOfBrokers
+	b, err := AnyBroker(client)
+	if err != nil {
+		return nil, err
 	}
-	connect(client, b)
 	resp, err := b.GetMetadata(sarama.NewMetadataRequest(client.Config().Version, nil))
 	if err != nil {
 		_ = b.Close()
