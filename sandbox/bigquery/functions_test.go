@@ -41,7 +41,7 @@ func TestFunctions(t *testing.T) {
 		"9223372036854775807 + 1":                "int64 overflow",
 		"CAST(1e19 AS INT64)":                    "bad INTEGER value",
 		"":                                       "the query ends too early",
-		"SUM('a')":                               "No matching signature for aggregate function SUM for argument types: STRING",
+		"SUM('a')":                               "aggregate function SUM for argument types: STRING",
 		"RANGE<DATE> '[2026-01-01, 2026-01-02)'": "does not support RANGE",
 		"1 FROM UNNEST([1]) PIVOT(SUM(x) FOR y IN ('a'))": "does not support PIVOT",
 		"1 FROM UNNEST([1]) FOR SYSTEM_TIME AS OF NULL":   "does not support FOR",
